@@ -1,0 +1,1 @@
+"""Everything that touches the world: files, databases, the network, Prefect, the terminal."""

@@ -1,0 +1,30 @@
+"""Flow `analyze`: compute the features.
+
+Through-time features are computed from the first session on each time, because a sum started elsewhere differs in its last
+bits; only rows that differ are written.
+"""
+
+from datetime import date
+from pathlib import Path
+
+from prefect import flow, task
+
+from flows import night
+from flows.home import Home, find_home, locked, prepare_home
+from flows.settings import read_settings
+
+
+@task(name="analyze", task_run_name="analyze")
+def analyze_task(home: Path) -> list[date]:
+    """Recompute the features; return the sessions whose rows changed."""
+    where = Home(home)
+    return night.analyze(where, settings=read_settings(where))
+
+
+@flow(name="analyze", flow_run_name="analyze")
+def analyze(home: Path | None = None) -> int:
+    """Recompute the features; return how many sessions changed. Nothing is published."""
+    where = find_home(home)
+    prepare_home(where)
+    with locked(where, started_at=night.utc_now().isoformat()):
+        return len(analyze_task(where.root))

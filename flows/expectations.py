@@ -1,0 +1,471 @@
+"""Judge the rows a source has read: Great Expectations suites built from transforms/schemas.py.
+
+Great Expectations decides which rows pass, and nothing else does: this module derives the suite from the
+table, hands the engine the columns it judges, and turns its verdict into accepted rows, quarantined rows and
+one line per rule. It has no Polars engine, so the columns go over as pandas, in encodings that keep their
+meaning: days as integers, strings as categories, and whether the numbers of a row are finite as a column of
+its own, because pandas holds null and NaN in the same hole.
+
+The engine takes seconds and a quarter of a gigabyte to import, so it is imported inside functions; `warm_up`
+does so ahead of need.
+"""
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from transforms.errors import AlvhError, SchemaMismatch
+from transforms.schemas import DATA_QUALITY, REJECTED_ROW
+from transforms.sessions import Days
+from transforms.table_schema import Column, PairRule, RangeRule, Severity, Table
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationSuite
+
+Positions = npt.NDArray[np.int64]
+
+ROW_NUMBER = "source_row_number"
+SOURCE = "source_sha256"
+# A file may hold several snapshots of one session (DataShop: 15:45 and the close), which are no repetitions.
+SNAPSHOT_KIND = "snapshot_kind"
+NO_SESSION = pl.date(1900, 1, 1)
+IS_FINITE = "every number is finite"
+REPEATED_KEY = "repeated_key"
+DUPLICATE = "duplicate_row"
+CONFLICT = "conflicting_duplicate"
+
+CHECK_SCHEMA = {name: dtype for name, dtype in DATA_QUALITY.polars_schema.items() if name != "session_date"}
+
+# The engine keeps its current context in a global; two suites at once would share batches.
+_ENGINE = threading.Lock()
+
+
+class ExpectationError(AlvhError):
+    """An expectation could not be evaluated, so its rows are neither accepted nor rejected."""
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """One rule on the rows of a table.
+
+    `expectation` names the class of Great Expectations that judges and `arguments` are its arguments; `where`
+    holds the comparisons that restrict the rule to some rows; `reason` is a string expression over the rows
+    that failed (columns of the table), quoting the value at fault.
+    """
+
+    name: str
+    expectation: str
+    arguments: dict[str, Any]
+    reason: pl.Expr
+    where: tuple[tuple[str, str, float | str], ...] = ()
+    severity: Severity = "reject"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict on one table's rows.
+
+    Attributes
+    ----------
+    accepted
+        The rows that broke no rejecting rule, columns and order as judged (`source_row_number` included).
+    rejected
+        quarantine.rejected_row: one row per row and rejecting rule broken.
+    checks
+        mart.data_quality without `session_date`: one row per rule, `n_rows` the rows handed over.
+    """
+
+    accepted: pl.DataFrame
+    rejected: pl.DataFrame
+    checks: pl.DataFrame
+
+
+def warm_up() -> None:
+    """Import Great Expectations, with its telemetry off."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations.expectations  # noqa: F401
+
+
+def judge(table: Table, frame: pl.DataFrame, *, sessions: Days) -> Judgement:
+    """Judge every row of `frame` by the rules of `table`.
+
+    Parameters
+    ----------
+    table
+        A table that is read from files: it has `source_sha256`.
+    frame
+        The table's columns in the schema's types, in any order, and `source_row_number`; rows of one or more
+        files.
+    sessions
+        Trading sessions, sorted.
+
+    Returns
+    -------
+    Judgement
+        A value that is null breaks no rule except that of a required column. A number that is NaN or infinite
+        breaks `not_a_number`. A key is unique within a file and snapshot: of equal rows the first line stays
+        and the others are `duplicate_row`; where rows of one key differ none stays (`conflicting_duplicate`).
+
+    Raises
+    ------
+    SchemaMismatch
+        If a column is missing, unknown or of another type: a fault of this program.
+    ExpectationError
+        If Great Expectations could not evaluate a rule.
+    """
+    _require_columns(table, frame)
+    frame = frame.select(*table.column_names, ROW_NUMBER)
+    claimed = _days(frame[table.session_column]) if table.session_column else np.empty(0)
+    listed = _days(pl.Series(sessions))
+    if claimed.size:
+        # The engine copies the set into every result: the sessions in the span of the frame are all it needs.
+        listed = listed[(listed >= claimed.min()) & (listed <= claimed.max())]
+    rules = row_rules(table, sessions=listed.tolist())
+    failures = {rule.name: np.empty(0, dtype=np.int64) for rule in rules}
+    if frame.height:
+        failures |= _failing_rows(_for_pandas(table, frame), rules)
+    repeated = failures.pop(REPEATED_KEY)
+    verdicts = [
+        (rule.name, rule.severity, failures[rule.name], rule.reason)
+        for rule in rules
+        if rule.name in failures
+    ]
+    verdicts += _repetitions(table, frame, repeated)
+
+    broken = [_rejections(table, frame, *verdict) for verdict in verdicts]
+    at_fault = [rows for _, severity, rows, _ in verdicts if severity == "reject"]
+    keep = np.ones(frame.height, dtype=bool)
+    keep[np.concatenate(at_fault)] = False
+    return Judgement(
+        accepted=frame if keep.all() else frame.filter(pl.Series(keep)),
+        rejected=_quarantined(
+            [rows for rows, (_, severity, *_) in zip(broken, verdicts, strict=True) if severity == "reject"]
+        ),
+        checks=_checks(table, frame.height, [verdict[:2] for verdict in verdicts], broken),
+    )
+
+
+def _days(dates: pl.Series) -> Positions:
+    return dates.drop_nulls().cast(pl.Date).to_physical().cast(pl.Int64).to_numpy()
+
+
+def rules_of(table: Table) -> list[str]:
+    """Return the names of the rules that `judge` applies to the rows of `table`, in its order."""
+    names = [rule.name for rule in row_rules(table, sessions=[]) if rule.name != REPEATED_KEY]
+    return [*names, DUPLICATE, CONFLICT]
+
+
+def row_rules(table: Table, *, sessions: Sequence[int]) -> list[RowRule]:
+    """Return the rules that the schema states for `table`; `sessions` are days since 1970-01-01."""
+    rules = [rule for column in table.columns for rule in _column_rules(table, column)]
+    rules += [_across_columns(rule) for rule in table.rules]
+    rules.append(
+        RowRule(
+            "not_a_number",
+            "ExpectColumnValuesToBeInSet",
+            {"column": IS_FINITE, "value_set": [True]},
+            pl.concat_str(
+                [
+                    pl.when(~pl.col(name).is_finite()).then(pl.format(name + " is {}", pl.col(name)))
+                    for name in _float_columns(table)
+                ]
+                or [pl.lit(None, dtype=pl.String)],
+                separator=", ",
+                ignore_nulls=True,
+            ),
+        )
+    )
+    if table.session_column:
+        rules.append(
+            RowRule(
+                "not_a_session",
+                "ExpectColumnValuesToBeInSet",
+                {"column": table.session_column, "value_set": list(sessions)},
+                pl.format("{} is not a trading session", pl.col(table.session_column)),
+            )
+        )
+    identity = {"column_list": _identity(table), "ignore_row_if": "any_value_is_missing"}
+    rules.append(RowRule(REPEATED_KEY, "ExpectCompoundColumnsToBeUnique", identity, pl.lit("")))
+    return rules
+
+
+def _column_rules(table: Table, column: Column) -> list[RowRule]:
+    name, value, rules = column.name, pl.col(column.name), []
+    if name in _required(table):
+        reason = pl.lit(f"{name} is missing; every row of {table.full_name} needs it")
+        rules.append(RowRule(f"{name}_missing", "ExpectColumnValuesToNotBeNull", {"column": name}, reason))
+    if column.low is not None or column.high is not None:
+        bounds = {"column": name, "min_value": column.low, "max_value": column.high}
+        reason = pl.format(f"{name} {{}} is {_outside(column.low, column.high)}", value)
+        rules.append(RowRule(f"{name}_out_of_range", "ExpectColumnValuesToBeBetween", bounds, reason))
+    if column.allowed is not None:
+        allowed = {"column": name, "value_set": list(column.allowed)}
+        reason = pl.format(f"{name} '{{}}' is none of {', '.join(column.allowed)}", value)
+        rules.append(RowRule(f"{name}_not_allowed", "ExpectColumnValuesToBeInSet", allowed, reason))
+    return rules
+
+
+def _across_columns(rule: PairRule | RangeRule) -> RowRule:
+    if isinstance(rule, PairRule):
+        larger, smaller = rule.larger, rule.smaller
+        return RowRule(
+            rule.name,
+            "ExpectColumnPairValuesAToBeGreaterThanB",
+            {
+                "column_A": larger,
+                "column_B": smaller,
+                "or_equal": True,
+                "ignore_row_if": "either_value_is_missing",
+            },
+            pl.format(f"{larger} {{}} is below {smaller} {{}}", pl.col(larger), pl.col(smaller)),
+            where=((larger, "!=", 0.0), (smaller, "!=", 0.0)),
+            severity=rule.severity,
+        )
+    return RowRule(
+        rule.name,
+        "ExpectColumnValuesToBeBetween",
+        {"column": rule.column, "min_value": rule.low, "max_value": rule.high},
+        pl.format(
+            f"{rule.column} {{}} of {rule.where_value} is {_outside(rule.low, rule.high)}",
+            pl.col(rule.column),
+        ),
+        where=((rule.where_column, "==", rule.where_value),),
+        severity=rule.severity,
+    )
+
+
+def _outside(low: float | None, high: float | None) -> str:
+    if high is None:
+        return f"below {low:,g}"
+    return f"above {high:,g}" if low is None else f"outside {low:,g} to {high:,g}"
+
+
+def _required(table: Table) -> set[str]:
+    return {column.name for column in table.columns if not column.nullable} | set(table.key)
+
+
+def _float_columns(table: Table) -> list[str]:
+    return [column.name for column in table.columns if column.dtype == pl.Float64()]
+
+
+def _identity(table: Table) -> list[str]:
+    snapshot = [SNAPSHOT_KIND] if SNAPSHOT_KIND in table.column_names else []
+    return [SOURCE, *table.key, *snapshot]
+
+
+def _require_columns(table: Table, frame: pl.DataFrame) -> None:
+    if SOURCE not in table.column_names:
+        raise SchemaMismatch(
+            f"{table.full_name} is not read from files: it has no {SOURCE}, so its rows are not judged"
+        )
+    expected = table.polars_schema | {ROW_NUMBER: pl.Int64()}
+    if dict(frame.schema) != expected:
+        wrong = {
+            name: f"{frame.schema.get(name, 'missing')}, expected {expected.get(name, 'no such column')}"
+            for name in {*frame.columns, *expected}
+            if frame.schema.get(name) != expected.get(name)
+        }
+        raise SchemaMismatch(f"{table.full_name} cannot be judged: {dict(sorted(wrong.items()))}")
+
+
+def _for_pandas(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the columns that a rule of `table` reads, encoded as the engine judges them fastest."""
+    judged = _required(table) | {
+        column.name
+        for column in table.columns
+        if column.low is not None or column.high is not None or column.allowed is not None
+    }
+    for rule in table.rules:
+        judged |= (
+            {rule.larger, rule.smaller} if isinstance(rule, PairRule) else {rule.column, rule.where_column}
+        )
+    finite = [pl.col(name).is_finite().fill_null(True) for name in _float_columns(table)]
+    return frame.select(
+        *(_encoded(column) for column in table.columns if column.name in judged),
+        pl.all_horizontal(finite or [pl.lit(True)]).alias(IS_FINITE),
+    )
+
+
+def _encoded(column: Column) -> pl.Expr:
+    if column.dtype == pl.String():
+        return pl.col(column.name).cast(pl.Categorical)
+    if column.dtype == pl.Date():
+        return pl.col(column.name).to_physical().cast(pl.Int64)
+    return pl.col(column.name)
+
+
+def _failing_rows(encoded: pl.DataFrame, rules: Sequence[RowRule]) -> dict[str, Positions]:
+    """Return, by rule, the positions of the rows that break it."""
+    import great_expectations as gx
+
+    suite = gx.ExpectationSuite(name="rows", expectations=[_expectation(rule) for rule in rules])
+    with _ENGINE:
+        results = _verdicts(suite, encoded)
+    found = {}
+    for result in results:
+        meta = result.expectation_config.meta
+        name = (meta or {}).get("rule", "unnamed")
+        raised = _exception(result.exception_info)
+        if raised is None and "unexpected_index_list" in result.result:
+            found[name] = np.asarray(result.result["unexpected_index_list"], dtype=np.int64)
+        elif raised is None and result.success and result.result.get("unexpected_count") == 0:
+            found[name] = np.empty(0, dtype=np.int64)
+        else:
+            raise ExpectationError(f"rule {name} could not be evaluated: {raised or result.result}")
+        if result.success != (found[name].size == 0):
+            raise ExpectationError(
+                f"rule {name}: success is {result.success} with {found[name].size} failing rows"
+            )
+    unanswered = {rule.name for rule in rules} - found.keys()
+    if unanswered:
+        raise ExpectationError(f"no result for the rules {sorted(unanswered)}")
+    return found
+
+
+def _expectation(rule: RowRule) -> Any:
+    import great_expectations.expectations as gxe
+    from great_expectations.expectations.row_conditions import Column as InRow
+
+    comparisons = {"==": InRow.__eq__, "!=": InRow.__ne__}
+    condition: Any = None
+    for column, comparison, value in rule.where:
+        one = comparisons[comparison](InRow(column), value)
+        condition = one if condition is None else condition & one
+    restricted = {} if condition is None else {"row_condition": condition}
+    return getattr(gxe, rule.expectation)(**rule.arguments, **restricted, meta={"rule": rule.name})
+
+
+def _verdicts(suite: "ExpectationSuite", encoded: pl.DataFrame) -> Sequence[Any]:
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    source = context.data_sources.add_pandas("rows")
+    whole = source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("rows")
+    batch = whole.get_batch(batch_parameters={"dataframe": encoded.to_pandas()})
+    # COMPLETE lists every failing position; values, which it cuts at 200, are read from the frame instead.
+    validated = batch.validate(
+        suite, result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False}
+    )
+    # The context outlives this call in a global; without its data source it does not hold on to the rows.
+    context.data_sources.delete("rows")
+    return list(validated.results)
+
+
+def _exception(info: dict[str, Any] | None) -> str | None:
+    """Return the message of an exception raised inside an expectation; `success` alone does not show it.
+
+    The engine reports one flat record where nothing was raised and one record per metric where something was.
+    """
+    if not info:
+        return None
+    records = [info] if "raised_exception" in info else list(info.values())
+    raised = [str(record.get("exception_message")) for record in records if record.get("raised_exception")]
+    return "; ".join(raised) or None
+
+
+def _repetitions(
+    table: Table, frame: pl.DataFrame, repeated: Positions
+) -> list[tuple[str, Severity, Positions, pl.Expr]]:
+    """Name the rows whose key the engine found more than once: equal rows, or contradicting ones."""
+    identity = _identity(table)
+    values = pl.struct(name for name in table.column_names if name not in identity)
+    rows = frame[repeated].select(
+        pl.Series("position", repeated),
+        (values.n_unique().over(identity) > 1).alias("contradicts"),
+        (pl.struct(ROW_NUMBER, pl.Series("position", repeated)).rank("ordinal").over(identity) > 1).alias(
+            "later"
+        ),
+    )
+    conflicting = rows.filter("contradicts")["position"].to_numpy()
+    duplicate = rows.filter(~pl.col("contradicts") & pl.col("later"))["position"].to_numpy()
+    key = ", ".join(table.key)
+    return [
+        (
+            "duplicate_row",
+            "reject",
+            duplicate,
+            pl.lit(f"an earlier line of the file holds the same row ({key})"),
+        ),
+        (
+            CONFLICT,
+            "reject",
+            conflicting,
+            pl.lit(f"another line of the file holds the same {key} with other values; none of them is kept"),
+        ),
+    ]
+
+
+def _rejections(
+    table: Table,
+    frame: pl.DataFrame,
+    rule: str,
+    severity: Severity,
+    positions: Positions,
+    reason: pl.Expr,
+) -> pl.DataFrame:
+    """Return one row of quarantine.rejected_row per failing row, by line, whatever the severity."""
+    session = pl.col(table.session_column).fill_null(NO_SESSION) if table.session_column else NO_SESSION
+    return (
+        frame[positions]
+        .select(
+            session.alias("session_date"),
+            pl.lit(table.full_name).alias("table_name"),
+            pl.col(SOURCE).fill_null("unknown"),
+            pl.col(ROW_NUMBER),
+            pl.lit(rule).alias("rule"),
+            reason.alias("reason"),
+            pl.struct(table.column_names).struct.json_encode().alias("row_json"),
+        )
+        .sort("session_date", SOURCE, ROW_NUMBER, "row_json")
+    )
+
+
+def _quarantined(broken: list[pl.DataFrame]) -> pl.DataFrame:
+    """Return the rejections as one table.
+
+    One line of a file can hold several rows of a table (a VX expiration settles three roots): where they
+    break the same rule they share a row of the quarantine, their JSON objects in an array.
+    """
+    rows = pl.concat([REJECTED_ROW.empty(), *broken])
+    several = pl.len() > 1
+    json = pl.col("row_json").sort()
+    merged = rows.group_by(REJECTED_ROW.key).agg(
+        pl.col("reason").unique().sort().str.join("; "),
+        pl.when(several).then(pl.format("[{}]", json.str.join(","))).otherwise(json.first()),
+    )
+    return REJECTED_ROW.conform(merged)
+
+
+def _checks(
+    table: Table, n_rows: int, rules: list[tuple[str, Severity]], broken: list[pl.DataFrame]
+) -> pl.DataFrame:
+    rows = [
+        {
+            "table_name": table.full_name,
+            "check_name": name,
+            "severity": severity,
+            "outcome": "failed" if found.height else "passed",
+            "n_rows": n_rows,
+            "n_failed": found.height,
+            "detail": _detail(found, n_rows) if found.height else None,
+        }
+        for (name, severity), found in zip(rules, broken, strict=True)
+    ]
+    return pl.DataFrame(rows, schema=CHECK_SCHEMA)
+
+
+def _detail(found: pl.DataFrame, n_rows: int) -> str:
+    first = found.row(0, named=True)
+    return (
+        f"{found.height:,} of {n_rows:,} rows; the first is line {first[ROW_NUMBER]} of "
+        f"{first[SOURCE][:12]}, session {first['session_date']}: {first['reason']}"
+    )

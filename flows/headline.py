@@ -1,0 +1,104 @@
+"""Judge the night: its headline row, and which inputs it lacked."""
+
+import json
+from collections.abc import Sequence
+from datetime import date
+
+import polars as pl
+
+from flows.provenance import code_version
+from flows.settings import Settings, settings_from
+from flows.warehouse import NIGHT_SCHEMA, Warehouse
+from transforms.schemas import BY_NAME, SIGNAL_DAILY
+from transforms.signals import chained_inputs, signal_daily
+
+INPUT_OF_ROOT = {"SPX": "spx_options", "SPXW": "spx_options", "VIX": "vix_options", "VIXW": "vix_options"}
+
+
+def evaluate_nights(warehouse: Warehouse, *, sessions: Sequence[date], settings: Settings) -> list[date]:
+    """Write the headline rows of `sessions` and of every night published before; return the sessions whose row changed.
+
+    A night published before keeps its settings, and its code version too unless one of its figures changed.
+    """
+    nights = _nights(warehouse, sessions, settings=settings)
+    old = warehouse.read(SIGNAL_DAILY)
+    rows = _signals(warehouse, nights)
+    provenance = ["code_version"]
+    same = rows.drop(provenance).join(
+        old.drop(provenance), on=[c for c in rows.columns if c not in provenance], how="semi", nulls_equal=True
+    )
+    renewed = ~pl.col("session_date").is_in(same["session_date"].implode())
+    nights = nights.with_columns(
+        pl.when(renewed).then(pl.lit(code_version())).otherwise(pl.col("code_version")).alias("code_version")
+    )
+    rows = rows.with_columns(
+        pl.when(renewed).then(pl.lit(code_version())).otherwise(pl.col("code_version")).alias("code_version")
+    )
+    with warehouse.transaction():
+        changed = warehouse.write_changes(SIGNAL_DAILY, rows)
+        warehouse.write_meta("meta.night", nights)
+    return changed
+
+
+def restore_nights(warehouse: Warehouse, recorded: dict[date, str]) -> None:
+    """Record nights by session with the settings (JSON) they were run with; `evaluate_nights` completes their rows."""
+    sessions = sorted(recorded)
+    settings = [settings_from(json.loads(recorded[day]), where=f"the ledger's night {day}") for day in sessions]
+    nights = pl.DataFrame(
+        {
+            "session_date": sessions,
+            "settings": [recorded[day] for day in sessions],
+            "settings_sha256": [own.sha256 for own in settings],
+            "code_version": [code_version()] * len(sessions),
+            "inputs_sha256": [""] * len(sessions),
+        },
+        schema=NIGHT_SCHEMA,
+    )
+    with warehouse.transaction():
+        warehouse.write_meta("meta.night", nights)
+
+
+def _nights(warehouse: Warehouse, sessions: Sequence[date], *, settings: Settings) -> pl.DataFrame:
+    old = warehouse.read_meta("meta.night")
+    new = [day for day in sessions if day not in set(old["session_date"].to_list())]
+    added = pl.DataFrame(
+        {
+            "session_date": new,
+            "settings": [settings.model_dump_json(include={"sources", "indicators", "gates"})] * len(new),
+            "settings_sha256": [settings.sha256] * len(new),
+            "code_version": [code_version()] * len(new),
+            "inputs_sha256": [""] * len(new),
+        },
+        schema=NIGHT_SCHEMA,
+    )
+    nights = pl.concat([old, added]).drop("inputs_sha256")
+    chain = chained_inputs(warehouse.session_files())
+    joined = nights.sort("session_date").join_asof(
+        chain, on="session_date", strategy="backward", check_sortedness=False
+    )
+    return joined.with_columns(pl.col("inputs_sha256").fill_null("")).select(list(NIGHT_SCHEMA))
+
+
+def _signals(warehouse: Warehouse, nights: pl.DataFrame) -> pl.DataFrame:
+    snapshots = warehouse.read_meta("meta.snapshot").with_columns(
+        pl.col("root").replace_strict(INPUT_OF_ROOT).alias("input")
+    )
+    chosen = snapshots.filter("chosen")
+    per_input = chosen.group_by("session_date", "input").agg(pl.col("n_rows").sum())
+    counts = chosen.select("session_date").unique()
+    for name, column in (("spx_options", "n_spx_quotes"), ("vix_options", "n_vix_quotes")):
+        own = per_input.filter(pl.col("input") == name).select("session_date", pl.col("n_rows").alias(column))
+        counts = counts.join(own, on="session_date", how="left", validate="1:1")
+    refusals = snapshots.filter(pl.col("refusal").is_not_null()).select("session_date", "input").unique()
+    return signal_daily(
+        nights.drop("settings"),
+        curve=warehouse.read(BY_NAME["feature.curve_daily"]),
+        momentum=warehouse.read(BY_NAME["feature.momentum_daily"]),
+        mean_reversion=warehouse.read(BY_NAME["feature.mean_reversion_daily"]),
+        vol_of_vol=warehouse.read(BY_NAME["feature.vol_of_vol_daily"]),
+        levels=warehouse.read(BY_NAME["core.index_level"]),
+        breadth=warehouse.read(BY_NAME["core.market_breadth"]),
+        rates=warehouse.read(BY_NAME["core.treasury_rate"]),
+        quote_counts=counts,
+        refusals=refusals,
+    )

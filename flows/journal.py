@@ -1,0 +1,75 @@
+"""The journal: what the user wrote (a ledger) beside what the program recorded, as one append-only table."""
+
+from datetime import date, datetime
+from typing import Any
+
+import polars as pl
+
+from flows import ledger
+from flows.home import Home
+from flows.publication import published_nights
+from flows.warehouse import Warehouse
+from transforms.errors import DataError
+from transforms.schemas import JOURNAL
+
+ENTRY_ID_LENGTH = 16
+
+
+def write_note(home: Home, *, text: str, session: date | None, now: datetime, refers_to: str | None = None) -> str:
+    """Append the user's note to the ledger and return its entry id; without a session it is about the last night.
+
+    Raises
+    ------
+    DataError
+        If no session is given and no night is published.
+    """
+    if session is None:
+        nights = published_nights(home.published)
+        if not nights:
+            raise DataError("no night is published yet: name the session the note is about with --date")
+        session = nights[-1]
+    entry = {
+        "session_date": session.isoformat(),
+        "note": text,
+        "refers_to": refers_to,
+        "written_at": now.replace(microsecond=0).isoformat(),
+    }
+    return ledger.append_entry(home, ledger.NOTES, entry)[:ENTRY_ID_LENGTH]
+
+
+def journal_rows(home: Home) -> pl.DataFrame:
+    """Return mart.journal from the ledger."""
+    rows = [
+        {
+            "entry_id": entry["hash"][:ENTRY_ID_LENGTH],
+            "session_date": date.fromisoformat(entry["session_date"]),
+            "kind": "note",
+            "refers_to": entry["refers_to"],
+            "note": entry["note"],
+            "written_at": datetime.fromisoformat(entry["written_at"]),
+        }
+        for entry in ledger.read_entries(home, ledger.NOTES)
+    ]
+    return pl.DataFrame(rows, schema=JOURNAL.polars_schema)
+
+
+def load_journal(home: Home, warehouse: Warehouse) -> None:
+    """Bring mart.journal up to date with the ledger."""
+    with warehouse.transaction():
+        warehouse.write_changes(JOURNAL, journal_rows(home))
+
+
+def journal_document(home: Home, *, entry_id: str | None) -> list[dict[str, Any]]:
+    """Return the journal's entries, oldest first; one of them if its id (or the beginning of it) is given.
+
+    Raises
+    ------
+    DataError
+        If no entry has the id.
+    """
+    rows = journal_rows(home).sort("written_at", "entry_id")
+    if entry_id is not None:
+        rows = rows.filter(pl.col("entry_id").str.starts_with(entry_id))
+        if rows.is_empty():
+            raise DataError(f"no journal entry begins with {entry_id}; `alvh journal list` shows them")
+    return rows.to_dicts()

@@ -1,0 +1,105 @@
+"""What the user wrote or commanded: append-only lines, each carrying the hash of the one before.
+
+A ledger is an input like a landed file: the warehouse and everything published can be made again from the two.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from flows.durability import append_line, replace_file
+from flows.home import Home
+from transforms.errors import LedgerBroken
+
+GENESIS = "0" * 64
+NIGHTS = "nights"
+NOTES = "notes"
+LANDINGS = "landings"
+
+
+def append_entry(home: Home, ledger: str, entry: dict[str, Any]) -> str:
+    """Append an entry to a ledger, durably, and return the line's hash.
+
+    A last line without its newline was cut short by a kill before anyone was told it was written: it is dropped first.
+
+    Raises
+    ------
+    LedgerBroken
+        If the chain does not hold; nothing is written.
+    """
+    path = _path(home, ledger)
+    _drop_torn_line(path)
+    entries = read_entries(home, ledger)
+    previous = entries[-1]["hash"] if entries else GENESIS
+    body = {**entry, "previous": previous}
+    line_hash = _hash(body)
+    append_line(path, json.dumps({**body, "hash": line_hash}, sort_keys=True).encode())
+    return line_hash
+
+
+def read_entries(home: Home, ledger: str) -> list[dict[str, Any]]:
+    """Return the entries of a ledger in the order written; an absent ledger is empty.
+
+    Raises
+    ------
+    LedgerBroken
+        If a line does not parse, or does not carry the hash of the line before.
+    """
+    path = _path(home, ledger)
+    if not path.exists():
+        return []
+    entries, previous = [], GENESIS
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            entry: dict[str, Any] = json.loads(line)
+            body = {key: value for key, value in entry.items() if key != "hash"}
+            sound = entry["previous"] == previous and entry["hash"] == _hash(body)
+        except (ValueError, KeyError) as error:
+            raise LedgerBroken(f"{path} line {number} does not parse ({error}); restore it from a backup") from error
+        if not sound:
+            raise LedgerBroken(f"{path} line {number} does not follow the line before it; restore it from a backup")
+        previous = entry["hash"]
+        entries.append(entry)
+    return entries
+
+
+def entries_until(home: Home, ledger: str, line_hash: str) -> list[dict[str, Any]]:
+    """Return the entries of a ledger up to and including the line with this hash (GENESIS: none).
+
+    Raises
+    ------
+    LedgerBroken
+        If no line has it.
+    """
+    if line_hash == GENESIS:
+        return []
+    entries = read_entries(home, ledger)
+    for number, entry in enumerate(entries, 1):
+        if entry["hash"] == line_hash:
+            return entries[:number]
+    raise LedgerBroken(f"{_path(home, ledger)} holds no line {line_hash[:12]}; restore it from a backup")
+
+
+def head(home: Home, ledger: str) -> str:
+    """Return the hash of a ledger's last line; GENESIS if it is empty."""
+    entries = read_entries(home, ledger)
+    return str(entries[-1]["hash"]) if entries else GENESIS
+
+
+def _hash(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _drop_torn_line(path: Path) -> None:
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        replace_file(path, content[: content.rfind(b"\n") + 1])
+
+
+def _path(home: Home, ledger: str) -> Path:
+    return home.ledger / f"{ledger}.jsonl"

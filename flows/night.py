@@ -1,0 +1,364 @@
+"""A night without its scheduler: the stages as plain functions over one home, which tasks, commands and tests call.
+
+Stages are separate so that each can be a task: every one opens the warehouse itself and leaves it consistent. The caller
+holds the home's lock over all of them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from flows import ledger
+from flows.features import analyze_through_time
+from flows.calendar import trading_calendar
+from flows.headline import evaluate_nights
+from flows.home import Home
+from flows.intake import Ingested, Progress, ingest_inbox, ingest_paths
+from flows.journal import load_journal
+from flows.publication import Publication, newest_core_session, publish_changes, published_nights
+from flows.runs import RunRecord, close_run, open_run, record_outcome
+from flows.settings import Settings, read_settings
+from flows.data_quality import Validation, validate_nights
+from flows.warehouse import Warehouse
+from transforms.errors import DataError, UsageError
+from transforms.schemas import SIGNAL_DAILY
+from transforms.sessions import INDEX_CLOSE, NEW_YORK, UTC
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of a night, each callable with the home's folder: the plain functions, or the Prefect tasks over them."""
+
+    fetch: Callable[[Path, date | None, datetime], list[str]]
+    ingest: Callable[[Path, list[Path] | None], Ingested]
+    analyze: Callable[[Path], list[date]]
+    validate: Callable[[Path, list[date]], dict[date, Validation]]
+    evaluate: Callable[[Path, list[date]], dict[date, list[str]]]
+    publish: Callable[[Path, list[date], dict[date, str], datetime], Publication]
+
+
+@dataclass
+class NightResult:
+    """What a command published.
+
+    `status` is "published", "degraded" (inputs missing), "refused" (a gate refused a table; published without it) or
+    "nothing" (there was no session to run), with the sentences that say why.
+    """
+
+    status: str
+    sessions: list[date] = field(default_factory=list)
+    revised: list[date] = field(default_factory=list)
+    missing: dict[date, list[str]] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+    ingested: Ingested | None = None
+    publication: Publication | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """One sentence a scheduler or a terminal can show."""
+        if self.status == "nothing":
+            return "No session is due."
+        days = f"{self.sessions[0]}" if len(self.sessions) == 1 else f"{self.sessions[0]} to {self.sessions[-1]}"
+        lacking = self.missing.get(self.sessions[-1], [])
+        parts = [f"{self.status} {days}"]
+        if lacking:
+            parts.append(f"without {', '.join(lacking)}")
+        if self.revised:
+            parts.append(f"with {len(self.revised)} earlier nights revised")
+        return " ".join(parts) + "."
+
+    @property
+    def exit_code(self) -> int:
+        return {"published": 0, "degraded": 0, "refused": 3, "nothing": 0}[self.status]
+
+
+def due_sessions(
+    home: Home, warehouse: Warehouse, *, asked: date | None, settings: Settings, now: datetime
+) -> list[date]:
+    """Return the sessions a run has to compute, oldest first.
+
+    The session asked for; else every session after the last published night up to the newest one with data whose index
+    close has passed (only the newest if nothing was published yet), at most `catch_up_sessions`.
+
+    Raises
+    ------
+    UsageError
+        If the day asked for is not a trading session.
+    DataError
+        If no core table holds any session.
+    """
+    calendar = trading_calendar()
+    if asked is not None:
+        if not calendar.is_session(asked):
+            raise UsageError(
+                f"{asked} is not a New York trading session; the ones beside it are "
+                f"{calendar.before(asked)} and {calendar.after(asked)}"
+            )
+        return [asked]
+    newest = newest_core_session(warehouse)
+    if newest is None:
+        raise DataError(
+            f"{home.root} holds no market data yet; import files, fetch them, or drop them into {home.inbox}"
+        )
+    local = now.replace(tzinfo=UTC).astimezone(NEW_YORK)
+    today = local.date() if local.time() >= INDEX_CLOSE else calendar.before(local.date())
+    newest = min(newest, today)
+    nights = published_nights(home.published)
+    if not nights:
+        return [calendar.on_or_before(newest)]
+    return calendar.between(calendar.after(nights[-1]), newest)[: settings.publish.catch_up_sessions]
+
+
+def take_in(home: Home, *, settings: Settings, paths: list[Path] | None, progress: Progress | None = None) -> Ingested:
+    """Ingest the paths given, else the inbox and whatever a killed run left landed but not loaded."""
+    calendar = trading_calendar()
+    with Warehouse(home.warehouse) as warehouse:
+        if paths is not None:
+            return ingest_paths(home, warehouse, paths=paths, settings=settings, calendar=calendar, progress=progress)
+        return ingest_inbox(home, warehouse, settings=settings, calendar=calendar, progress=progress)
+
+
+def analyze(home: Home, *, settings: Settings) -> list[date]:
+    """Recompute the daily features; return the sessions whose rows changed."""
+    with Warehouse(home.warehouse) as warehouse:
+        return sorted(analyze_through_time(warehouse, settings=settings, calendar=trading_calendar()).sessions)
+
+
+def validate(home: Home, *, settings: Settings, sessions: Sequence[date]) -> dict[date, Validation]:
+    """Judge the data of the sessions, and again that of every earlier night whose rows have changed since."""
+    with Warehouse(home.warehouse) as warehouse:
+        nights = set(warehouse.read_meta("meta.night")["session_date"].to_list())
+        touched = sorted({*sessions, *(warehouse.dirty_sessions() & nights)})
+        return validate_nights(warehouse, sessions=touched, settings=settings, calendar=trading_calendar())
+
+
+def evaluate(home: Home, *, settings: Settings, sessions: Sequence[date]) -> dict[date, list[str]]:
+    """Write the headline rows and the nights' ledger lines; return what each session lacks."""
+    with Warehouse(home.warehouse) as warehouse:
+        evaluate_nights(warehouse, sessions=sessions, settings=settings)
+        load_journal(home, warehouse)
+        rows = warehouse.read(SIGNAL_DAILY, sessions=list(sessions))
+        nights = warehouse.read_meta("meta.night")
+    recorded = {entry["session_date"]: entry["settings"] for entry in ledger.read_entries(home, ledger.NIGHTS)}
+    for night in nights.sort("session_date").iter_rows(named=True):
+        if recorded.get(night["session_date"].isoformat()) != night["settings"]:
+            ledger.append_entry(
+                home,
+                ledger.NIGHTS,
+                {"session_date": night["session_date"].isoformat(), "settings": night["settings"]},
+            )
+    return {
+        row["session_date"]: row["missing_inputs"].split(", ") if row["missing_inputs"] else []
+        for row in rows.iter_rows(named=True)
+    }
+
+
+def publish(
+    home: Home,
+    *,
+    settings: Settings,
+    sessions: Sequence[date],
+    validation: dict[date, str],
+    now: datetime,
+) -> Publication:
+    """Publish whatever differs from what is published, with the manifests of new and revised nights."""
+    with Warehouse(home.warehouse) as warehouse:
+        nights = set(warehouse.read_meta("meta.night")["session_date"].to_list())
+        before = set(published_nights(home.published))
+        new = sorted((nights - before) | set(sessions))
+        revised = sorted((warehouse.dirty_sessions() & before) - set(new))
+        outcomes = {day.isoformat(): outcome for day, outcome in validation.items()}
+        publication = publish_changes(
+            home, warehouse, settings=settings, nights=new, revised=revised, validation=outcomes, now=now
+        )
+        close_run(warehouse)
+    return publication
+
+
+def run_nights(home: Home, *, asked: date | None, settings: Settings, now: datetime, stages: Stages) -> NightResult:
+    """Run the night asked for, or every night that is due, and publish them together.
+
+    Publishing comes last and once: a kill before it leaves the old publication whole.
+    """
+    record = open_record(home, command="run", now=now)
+    notes: list[str] = []
+    if settings.feeds.fetch_in_nightly:
+        with record.stage("fetch"):
+            notes = stages.fetch(home.root, asked, now)
+
+    def due(warehouse: Warehouse) -> list[date]:
+        return due_sessions(home, warehouse, asked=asked, settings=settings, now=now)
+
+    return _run(home, record, choose=due, settings=settings, now=now, stages=stages, notes=notes)
+
+
+def run_range(
+    home: Home, *, start: date, end: date, restate: bool, settings: Settings, now: datetime, stages: Stages
+) -> NightResult:
+    """Run every session from `start` to `end` that has core data, and publish them together.
+
+    Nights published before are left alone, unless `restate` says to compute them anew with today's settings.
+
+    Raises
+    ------
+    UsageError
+        If `end` is before `start`.
+    """
+    if end < start:
+        raise UsageError(f"--end {end} is before --start {start}")
+    record = open_record(home, command="backfill", now=now)
+
+    def in_range(warehouse: Warehouse) -> list[date]:
+        dated = set(warehouse.session_files()["session_date"].to_list())
+        sessions = [day for day in trading_calendar().between(start, end) if day in dated]
+        if restate:
+            forget_nights(warehouse, sessions)
+            return sessions
+        nights = set(warehouse.read_meta("meta.night")["session_date"].to_list())
+        return [day for day in sessions if day not in nights]
+
+    return _run(home, record, choose=in_range, settings=settings, now=now, stages=stages, notes=[])
+
+
+def forget_nights(warehouse: Warehouse, sessions: Sequence[date]) -> None:
+    """Drop the recorded settings of nights, so that the next evaluation gives them today's."""
+    nights = warehouse.read_meta("meta.night")
+    with warehouse.transaction():
+        warehouse.write_meta("meta.night", nights.filter(~pl.col("session_date").is_in(list(sessions))))
+
+
+def _run(
+    home: Home,
+    record: RunRecord,
+    *,
+    choose: Callable[[Warehouse], list[date]],
+    settings: Settings,
+    now: datetime,
+    stages: Stages,
+    notes: list[str],
+) -> NightResult:
+    try:
+        with record.stage("ingest"):
+            ingested = stages.ingest(home.root, None)
+        record.rows["ingest"] = sum(outcome.n_loaded for outcome in ingested.files)
+        with Warehouse(home.warehouse) as warehouse:
+            sessions = choose(warehouse)
+        with record.stage("analyze"):
+            record.rows["analyze"] = len(stages.analyze(home.root))
+        with record.stage("validate"):
+            verdicts = stages.validate(home.root, sessions)
+        with record.stage("evaluate"):
+            missing = stages.evaluate(home.root, sessions)
+        result = _result(sessions, verdicts, missing, ingested=ingested, notes=notes)
+        record.session_date = sessions[-1] if sessions else None
+        finish_record(home, record, outcome="published" if result.status == "published" else "degraded", now=now)
+        with record.stage("publish"):
+            outcomes = {day: verdict.outcome for day, verdict in verdicts.items()}
+            result.publication = stages.publish(home.root, sessions, outcomes, now)
+    except Exception as error:
+        finish_record(home, record, outcome="failed", now=now, detail=f"{type(error).__name__}: {error}")
+        raise
+    result.revised = result.publication.revised_sessions
+    result.seconds = record.seconds
+    return result
+
+
+def import_files(
+    home: Home, *, paths: list[Path], settings: Settings, now: datetime, progress: Progress | None = None
+) -> NightResult:
+    """Ingest files, recompute the daily features, publish; decide nothing."""
+    record = open_record(home, command="import", now=now)
+    try:
+        with record.stage("ingest"):
+            ingested = take_in(home, settings=settings, paths=paths, progress=progress)
+        with record.stage("analyze"):
+            analyze(home, settings=settings)
+        with record.stage("evaluate"):
+            revised = recompute_nights(home, settings=settings)
+        finish_record(home, record, outcome="published", now=now)
+        with record.stage("publish"):
+            publication = publish(home, settings=settings, sessions=[], validation={}, now=now)
+    except Exception as error:
+        finish_record(home, record, outcome="failed", now=now, detail=f"{type(error).__name__}: {error}")
+        raise
+    return NightResult(
+        status="published",
+        sessions=[],
+        revised=sorted({*revised, *publication.revised_sessions}),
+        ingested=ingested,
+        publication=publication,
+        seconds=record.seconds,
+    )
+
+
+def recompute_nights(home: Home, *, settings: Settings) -> list[date]:
+    """Judge and headline again every night that was run before; return the nights whose rows changed."""
+    with Warehouse(home.warehouse) as warehouse:
+        nights = warehouse.read_meta("meta.night")
+        load_journal(home, warehouse)
+    if nights.is_empty():
+        return []
+    validate(home, settings=settings, sessions=[])
+    with Warehouse(home.warehouse) as warehouse:
+        return evaluate_nights(warehouse, sessions=[], settings=settings)
+
+
+def _result(
+    sessions: list[date],
+    verdicts: dict[date, Validation],
+    missing: dict[date, list[str]],
+    *,
+    ingested: Ingested,
+    notes: list[str],
+) -> NightResult:
+    if not sessions:
+        return NightResult(status="nothing", ingested=ingested, reasons=notes)
+    last = sessions[-1]
+    refused = verdicts[last].outcome == "refused" and any(name.endswith(":refused") for name in missing.get(last, []))
+    status = "refused" if refused else "degraded" if missing.get(last) else "published"
+    reasons = [*notes, *verdicts[last].reasons]
+    return NightResult(status=status, sessions=sessions, missing=missing, reasons=reasons, ingested=ingested)
+
+
+def plain_stages(progress: Progress | None = None) -> Stages:
+    """Return the stages as plain functions, for commands and tests that need no scheduler."""
+
+    def fetch_stage(root: Path, asked: date | None, now: datetime) -> list[str]:
+        from flows.fetch import fetch_into_landing
+
+        return fetch_into_landing(Home(root), settings=read_settings(Home(root)), asked=asked, now=now)
+
+    return Stages(
+        fetch=fetch_stage,
+        ingest=lambda root, paths: take_in(
+            Home(root), settings=read_settings(Home(root)), paths=paths, progress=progress
+        ),
+        analyze=lambda root: analyze(Home(root), settings=read_settings(Home(root))),
+        validate=lambda root, sessions: validate(Home(root), settings=read_settings(Home(root)), sessions=sessions),
+        evaluate=lambda root, sessions: evaluate(Home(root), settings=read_settings(Home(root)), sessions=sessions),
+        publish=lambda root, sessions, validation, now: publish(
+            Home(root), settings=read_settings(Home(root)), sessions=sessions, validation=validation, now=now
+        ),
+    )
+
+
+def open_record(home: Home, *, command: str, now: datetime) -> RunRecord:
+    """Record the start of a run in the home's warehouse."""
+    with Warehouse(home.warehouse) as warehouse:
+        return open_run(warehouse, command=command, now=now)
+
+
+def finish_record(home: Home, record: RunRecord, *, outcome: str, now: datetime, detail: str | None = None) -> None:
+    """Record how a run ends."""
+    finished_at = now + timedelta(seconds=sum(record.seconds.values()))
+    with Warehouse(home.warehouse) as warehouse:
+        record_outcome(warehouse, record, outcome=outcome, finished_at=finished_at, detail=detail)
+
+
+def utc_now() -> datetime:
+    """Return the time now, UTC, naive: read once, at an entry."""
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,47 @@
+"""Flow `nightly`: one night, or every night that is due.
+
+One home has one writer, so the flow holds the home's lock from first to last and its stages run in turn. Each task opens
+the warehouse itself and hands on dates, counts and sentences. Wrong data stays wrong, so no stage is retried; only
+downloads are.
+"""
+
+from datetime import date, datetime
+from pathlib import Path
+
+from prefect import flow
+from prefect.states import Completed, State
+
+from flows import night
+from flows.analyze import analyze_task
+from flows.evaluate import evaluate_task
+from flows.fetch import fetch_task
+from flows.home import find_home, locked, prepare_home
+from flows.ingest import ingest_task
+from flows.night import NightResult, Stages
+from flows.publish import publish_task
+from flows.settings import read_settings
+from flows.validate import validate_task
+
+STATE_NAMES = {"published": "Published", "degraded": "Degraded", "refused": "Degraded", "nothing": "NothingDue"}
+TASKS = Stages(
+    fetch=fetch_task,
+    ingest=ingest_task,
+    analyze=analyze_task,
+    validate=validate_task,
+    evaluate=evaluate_task,
+    publish=publish_task,
+)
+
+
+@flow(name="nightly", flow_run_name="nightly {session}")
+def nightly(session: date | None = None, home: Path | None = None, now: datetime | None = None) -> State[NightResult]:
+    """Run the night of `session`, or every night that is due, and end as Published, Degraded or NothingDue.
+
+    `home` is that of ALVH_HOME if not given; `now` (UTC, naive) is read from the clock here and nowhere later.
+    """
+    where = find_home(home)
+    prepare_home(where)
+    started = now or night.utc_now()
+    with locked(where, started_at=started.isoformat()):
+        result = night.run_nights(where, asked=session, settings=read_settings(where), now=started, stages=TASKS)
+    return Completed(name=STATE_NAMES[result.status], message=result.summary, data=result)

@@ -1,0 +1,185 @@
+"""Publish what changed: parquet, then alvh.duckdb, then the manifests, then latest.json; each replaced whole."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from flows import ledger
+from flows.durability import announce, move_file, remove_file, replace_file, sync_folder
+from flows.home import Home
+from flows.provenance import code_version
+from flows.settings import Settings
+from flows.snapshots import READ_ONLY, SnapshotFile, partition_path, write_snapshot
+from flows.warehouse import Warehouse
+from transforms.schemas import BY_NAME, TABLES, partition_of
+
+MANIFEST_VERSION = 1
+SERVED_FILE = "alvh.duckdb"
+# Clocks and process figures: they differ between two runs that are otherwise equal.
+NOT_REPRODUCIBLE = frozenset({"mart.run"})
+
+
+@dataclass
+class Publication:
+    """What one publication wrote."""
+
+    written: list[str] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
+    revised_sessions: list[date] = field(default_factory=list)
+    stray_wal_removed: bool = False
+
+
+def publish_changes(
+    home: Home,
+    warehouse: Warehouse,
+    *,
+    settings: Settings,
+    nights: list[date],
+    revised: list[date],
+    validation: dict[str, str],
+    now: datetime,
+) -> Publication:
+    """Publish every dirty partition and the manifests of `nights` (new) and `revised` (published before).
+
+    `validation` is the outcome by session (ISO date) for their manifests. A run killed anywhere in here leaves the old
+    alvh.duckdb whole, and the next publication completes this one, because partitions stay dirty until the end.
+    """
+    record_landings(home, warehouse)
+    published = home.published
+    before = read_files(published)
+    known_nights = published_nights(published)
+    dirty = warehouse.dirty()
+    if not before:
+        dirty = sorted({*dirty, *warehouse.all_partitions()}, key=lambda item: (item[0].full_name, item[1]))
+    result = Publication(revised_sessions=sorted(revised))
+    files = dict(before)
+    revision = now.strftime("%Y%m%dT%H%M%SZ") if known_nights else None
+    for table, partition in dirty:
+        path = partition_path(table, partition)
+        frame = warehouse.read_partition(table, partition)
+        record = write_snapshot(
+            published, table=table, partition=partition, frame=frame, before=before.get(path), revision=revision
+        )
+        if record is None:
+            files.pop(path, None)
+            if path in before:
+                result.withdrawn.append(path)
+        else:
+            files[path] = record
+            if before.get(path) != record:
+                result.written.append(path)
+    result.stray_wal_removed = publish_served(home, warehouse, settings=settings)
+    night_rows = warehouse.read_meta("meta.night")
+    heads = {name: ledger.head(home, name) for name in (ledger.LANDINGS, ledger.NIGHTS)}
+    for session in sorted({*nights, *revised}):
+        manifest = session_manifest(session, files=files, night_rows=night_rows, validation=validation)
+        manifest["ledgers"] = heads
+        _write_json(manifest_path(published, session), manifest)
+    latest = {
+        "manifest_version": MANIFEST_VERSION,
+        "published_at": now.isoformat() + "Z",
+        "session_date": max((*known_nights, *nights), default=None),
+        "code_version": code_version(),
+        "files": [asdict(files[path]) for path in sorted(files)],
+    }
+    _write_json(published / "manifests" / "latest.json", latest)
+    warehouse.clear_dirty()
+    return result
+
+
+def publish_served(home: Home, warehouse: Warehouse, *, settings: Settings) -> bool:
+    """Build alvh.duckdb and swap it in whole; return whether a stray write-ahead log lay beside it.
+
+    A log left by a client that opened the file for writing would be replayed into the new file, so it is removed before
+    and after the swap.
+    """
+    draft = home.staging / f"{SERVED_FILE}.draft"
+    target = home.published / SERVED_FILE
+    wal = target.with_name(target.name + ".wal")
+    warehouse.build_served(draft, serving_sessions=settings.publish.serving_sessions)
+    announce("fsync", draft)
+    descriptor = os.open(draft, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+        os.fchmod(descriptor, READ_ONLY)
+    finally:
+        os.close(descriptor)
+    stray = wal.exists()
+    if stray:
+        remove_file(wal)
+    move_file(draft, target)
+    if wal.exists():
+        stray = True
+        remove_file(wal)
+    sync_folder(home.published)
+    return stray
+
+
+def record_landings(home: Home, warehouse: Warehouse) -> None:
+    """Add to the ledger the landed files it does not list yet, so that a manifest can name the set it was made from."""
+    listed = {sha256 for entry in ledger.read_entries(home, ledger.LANDINGS) for sha256 in entry["files"]}
+    loaded = warehouse.query("select sha256 from core.landed_file order by sha256")["sha256"].to_list()
+    fresh = [sha256 for sha256 in loaded if sha256 not in listed]
+    if fresh:
+        ledger.append_entry(home, ledger.LANDINGS, {"files": fresh})
+
+
+def session_manifest(
+    session: date, *, files: dict[str, SnapshotFile], night_rows: Any, validation: dict[str, str]
+) -> dict[str, Any]:
+    """Return the manifest of one night: its files with rows and hashes, settings, code, inputs and validation."""
+    night = night_rows.filter(night_rows["session_date"] == session).row(0, named=True)
+    own = []
+    for table in TABLES:
+        kind = partition_of(table)
+        cut = {"session": session.isoformat(), "year": f"{session.year:04d}", "none": "all"}[kind]
+        record = files.get(partition_path(table, cut))
+        if record is not None and table.full_name not in NOT_REPRODUCIBLE:
+            own.append(asdict(record))
+    return {
+        "manifest_version": MANIFEST_VERSION,
+        "session_date": session.isoformat(),
+        "settings": json.loads(night["settings"]),
+        "settings_sha256": night["settings_sha256"],
+        "code_version": night["code_version"],
+        "inputs_sha256": night["inputs_sha256"],
+        "validation": validation.get(session.isoformat(), "unchanged"),
+        "files": own,
+    }
+
+
+def manifest_path(published: Path, session: date) -> Path:
+    """Return where the manifest of a session is published."""
+    return published / "manifests" / f"session_date={session.isoformat()}.json"
+
+
+def read_files(published: Path) -> dict[str, SnapshotFile]:
+    """Return the parquet files that the newest manifest lists, by path."""
+    latest = published / "manifests" / "latest.json"
+    if not latest.exists():
+        return {}
+    return {entry["path"]: SnapshotFile(**entry) for entry in json.loads(latest.read_text())["files"]}
+
+
+def published_nights(published: Path) -> list[date]:
+    """Return the sessions that have a manifest, ascending."""
+    folder = published / "manifests"
+    names = folder.glob("session_date=*.json")
+    return sorted(date.fromisoformat(path.stem.removeprefix("session_date=")) for path in names)
+
+
+def newest_core_session(warehouse: Warehouse) -> date | None:
+    """Return the newest session that any core table of the market holds."""
+    found = [
+        warehouse.query(f"select max(session_date) as newest from {name}")["newest"][0]
+        for name in ("core.option_quote", "core.futures_settlement", "core.index_level")
+        if name in BY_NAME
+    ]
+    return max((day for day in found if day), default=None)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    replace_file(path, json.dumps(content, indent=1, sort_keys=True, default=str).encode() + b"\n", mode=READ_ONLY)

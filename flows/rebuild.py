@@ -1,0 +1,178 @@
+"""Make the warehouse and everything published again from landing and ledger; verify a published night; prune."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from flows import ledger, night
+from flows.calendar import trading_calendar
+from flows.headline import restore_nights
+from flows.home import Home
+from flows.intake import Progress, ingest_landed
+from flows.landing import land_file, landed_files, read_landed
+from flows.night import NightResult
+from flows.provenance import code_version
+from flows.publication import manifest_path, published_nights
+from flows.settings import Settings
+from flows.warehouse import Warehouse
+from transforms.errors import DataError
+
+FLOAT_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What recomputing one night showed: files with equal bytes, and a sentence for each that differs."""
+
+    session_date: date
+    n_equal: int
+    differences: tuple[str, ...]
+    same_code: bool
+
+
+def rebuild(home: Home, *, settings: Settings, now: datetime, progress: Progress | None = None) -> NightResult:
+    """Delete the warehouse, make it again, run every night of the ledger again, and publish.
+
+    The new warehouse is made beside the old one and swapped in when it is whole.
+    """
+    draft = Home(home.root).staging / "rebuild.duckdb"
+    for leftover in (draft, draft.with_name(draft.name + ".wal")):
+        leftover.unlink(missing_ok=True)
+    with Warehouse(draft) as warehouse:
+        ingest_landed(home, warehouse, settings=settings, calendar=trading_calendar(), progress=progress)
+    wal = home.warehouse.with_name(home.warehouse.name + ".wal")
+    wal.unlink(missing_ok=True)
+    draft.replace(home.warehouse)
+    nights = ledger.read_entries(home, ledger.NIGHTS)
+    return replay_nights(home, nights, settings=settings, now=now)
+
+
+def replay_nights(home: Home, nights: Sequence[dict[str, str]], *, settings: Settings, now: datetime) -> NightResult:
+    """Run nights again, each with the settings recorded for it, over a warehouse whose core is loaded; publish once."""
+    record = night.open_record(home, command="rebuild", now=now)
+    recorded = {date.fromisoformat(entry["session_date"]): entry["settings"] for entry in nights}
+    sessions = sorted(recorded)
+    with Warehouse(home.warehouse) as warehouse:
+        restore_nights(warehouse, recorded)
+    with record.stage("analyze"):
+        night.analyze(home, settings=settings)
+    with record.stage("evaluate"):
+        night.evaluate(home, settings=settings, sessions=[])
+    with record.stage("validate"):
+        verdicts = night.validate(home, settings=settings, sessions=sessions)
+    night.finish_record(home, record, outcome="published", now=now)
+    outcomes = {day: verdict.outcome for day, verdict in verdicts.items()}
+    publication = night.publish(home, settings=settings, sessions=sessions, validation=outcomes, now=now)
+    return NightResult(
+        status="published", sessions=sessions, revised=[], publication=publication, seconds=record.seconds
+    )
+
+
+def verify_night(home: Home, session: date, *, settings: Settings, now: datetime) -> Verification:
+    """Recompute a published night in a scratch home from the landed files of its time, and compare.
+
+    With the code that published it the bytes must be equal; with other code values must agree to 1e-9.
+
+    Raises
+    ------
+    DataError
+        If the night was never published.
+    """
+    path = manifest_path(home.published, session)
+    if not path.exists():
+        nights = published_nights(home.published)
+        last = f"the last one is {nights[-1]}" if nights else "no night is published"
+        raise DataError(f"no night of {session} is published; {last}")
+    manifest = json.loads(path.read_text())
+    with tempfile.TemporaryDirectory(prefix="alvh-verify-") as folder:
+        heads = manifest["ledgers"]
+        landings = ledger.entries_until(home, ledger.LANDINGS, heads[ledger.LANDINGS])
+        landed = {sha256 for entry in landings for sha256 in entry["files"]}
+        scratch = _scratch_copy(home, Path(folder) / "home", landed=landed)
+        nights = ledger.entries_until(home, ledger.NIGHTS, heads[ledger.NIGHTS])
+        with Warehouse(scratch.warehouse) as warehouse:
+            ingest_landed(scratch, warehouse, settings=settings, calendar=trading_calendar())
+        replay_nights(scratch, nights, settings=settings, now=now)
+        again = json.loads(manifest_path(scratch.published, session).read_text())
+        recomputed = {entry["path"]: entry for entry in again["files"]}
+        differences, n_equal = [], 0
+        for entry in manifest["files"]:
+            other = recomputed.get(entry["path"])
+            if other is not None and other["sha256"] == entry["sha256"]:
+                n_equal += 1
+                continue
+            differences.append(_difference(home, scratch, entry["path"], entry["sha256"]))
+    found = tuple(line for line in differences if line)
+    return Verification(
+        session, n_equal + len(differences) - len(found), found, manifest["code_version"] == code_version()
+    )
+
+
+def prune(home: Home, *, settings: Settings, now: datetime) -> list[Path]:
+    """Remove superseded revisions, reports and logs older than the retention settings; return what was removed."""
+    retention = settings.retention
+    removed = []
+    for folder, days in (
+        (home.published / "revisions", retention.revisions_days),
+        (home.published / "reports", retention.reports_days),
+        (home.logs, retention.logs_days),
+    ):
+        if not folder.is_dir():
+            continue
+        limit = (now - timedelta(days=days)).timestamp()
+        for entry in sorted(folder.iterdir()):
+            if entry.name.startswith("latest") or entry.stat().st_mtime >= limit:
+                continue
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            removed.append(entry)
+    return removed
+
+
+def _scratch_copy(home: Home, root: Path, *, landed: set[str]) -> Home:
+    scratch = Home(root)
+    for folder in (scratch.landing, scratch.ledger, scratch.staging, scratch.published, scratch.inbox):
+        folder.mkdir(parents=True)
+    missing = set(landed)
+    for record in landed_files(home):
+        if record.sha256 in landed:
+            payload = read_landed(home, record)
+            land_file(scratch, payload, source=record.source, name=record.name, received_at=record.received_at)
+            missing.discard(record.sha256)
+    if missing:
+        raise DataError(
+            f"{len(missing)} landed files of that night are gone from {home.landing}; restore them from a backup"
+        )
+    for line_file in home.ledger.glob("*.jsonl"):
+        if line_file.stem != ledger.NIGHTS:
+            shutil.copy(line_file, scratch.ledger / line_file.name)
+    return scratch
+
+
+def _difference(home: Home, scratch: Home, path: str, sha256: str) -> str | None:
+    mine, other = home.published / path, scratch.published / path
+    if not other.exists():
+        return f"{path}: the recomputed night has no such file"
+    if not mine.exists():
+        return f"{path}: the published file is gone"
+    published, recomputed = pl.read_parquet(mine), pl.read_parquet(other)
+    if published.columns != recomputed.columns:
+        return f"{path}: columns {published.columns} became {recomputed.columns}"
+    if published.height != recomputed.height:
+        return f"{path}: {published.height} rows were published, {recomputed.height} recomputed (manifest hash {sha256[:12]})"
+    for name in published.columns:
+        old, new = published[name], recomputed[name]
+        if old.dtype == pl.Float64:
+            worst = ((old - new).abs() / (old.abs() + 1.0)).max()
+            if (old.is_null() != new.is_null()).any() or (isinstance(worst, float) and worst > FLOAT_TOLERANCE):
+                return f"{path}: column {name} differs by up to {worst}"
+        elif not old.equals(new, null_equal=True):
+            if name in {"code_version", "settings_sha256"}:
+                continue
+            return f"{path}: column {name} differs in {int((old != new).sum())} rows"
+    return None

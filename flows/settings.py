@@ -1,0 +1,156 @@
+"""alvh.toml and the environment, read once, frozen.
+
+An environment variable ALVH__SECTION__KEY outranks the file. Secrets never live here: they are environment variables or
+Prefect blocks of their own.
+"""
+
+import hashlib
+import json
+import tomllib
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from flows.home import Home
+from flows.sources import SOURCE_MODULES
+from transforms.errors import UsageError
+
+
+class Section(BaseModel):
+    """A section of alvh.toml: an unknown key is an error, a value cannot be changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceSettings(Section):
+    """Which source is believed where two files hold the same key."""
+
+    order: tuple[str, ...] = Field(default=SOURCE_MODULES, description="Sources, most trusted first.")
+
+
+class IndicatorSettings(Section):
+    """METHOD sections 2 and 3."""
+
+    roll_days_before_expiry: int = Field(
+        1, ge=1, le=10, description="Sessions before expiration at whose close the front month is rolled."
+    )
+    mean_reversion_window: int = Field(252, ge=60, le=2520, description="Sessions of the AR(1) window.")
+    mean_reversion_draws: int = Field(200, ge=50, le=5000, description="Bootstrap draws for the half-life interval.")
+    curve_series: Literal["ratio", "raw"] = Field(
+        "ratio", description="ratio: 60-day/30-day constant maturity - 1; raw: the contango ratio (disputed)."
+    )
+    breadth_exchange: Literal["NYSE", "NYSE_CONSTITUENTS"] = Field(
+        "NYSE", description="Whose advances and declines are used."
+    )
+
+
+class GateSettings(Section):
+    """Session gates: what refuses a whole chain."""
+
+    min_two_sided_share: float = Field(0.50, ge=0, le=1, description="Least share of quotes with a bid and an offer.")
+    min_row_share: float = Field(0.60, ge=0, le=1, description="Least share of the median row count of the sessions before.")
+    min_expiration_share: float = Field(
+        0.60, ge=0, le=1, description="Least share of the median expiration count of the sessions before."
+    )
+    history_sessions: int = Field(20, ge=5, le=120, description="Sessions the medians look back over.")
+    min_history: int = Field(5, ge=1, le=60, description="Sessions with data below which a median gate is skipped.")
+    unchanged_sessions: int = Field(3, ge=2, le=20, description="Run of equal index closes that is suspect.")
+
+
+class PublishSettings(Section):
+    """What is served."""
+
+    serving_sessions: int = Field(
+        60, ge=1, le=2000, description="Sessions of quotes kept in alvh.duckdb; parquet holds all."
+    )
+    catch_up_sessions: int = Field(20, ge=1, le=250, description="Nights one `alvh run` makes up at most.")
+
+
+class FeedSettings(Section):
+    """Where `alvh fetch` downloads from, and how politely."""
+
+    option_chain: str = "https://cdn.cboe.com/api/global/delayed_quotes/options"
+    vx_contract: str = "https://cdn.cboe.com/data/us/futures/market_statistics/historical_data/VX"
+    index_history: str = "https://cdn.cboe.com/api/global/us_indices/daily_prices"
+    treasury: str = (
+        "https://home.treasury.gov/resource-center/data-chart-center/interest-rates/daily-treasury-rates.csv"
+    )
+    fetch_in_nightly: bool = Field(False, description="Whether a night downloads before it reads the inbox.")
+    min_seconds_between_requests: float = Field(0.5, ge=0, le=60)
+    timeout_seconds: float = Field(30, gt=0, le=600)
+    max_attempts: int = Field(4, ge=1, le=10)
+
+
+class RetentionSettings(Section):
+    """What `alvh prune` drops, in days; landing and ledger are never dropped."""
+
+    revisions_days: int = Field(90, ge=0)
+    reports_days: int = Field(730, ge=0)
+    logs_days: int = Field(90, ge=0)
+
+
+class Settings(BaseSettings):
+    """Everything a user can set."""
+
+    model_config = SettingsConfigDict(env_prefix="ALVH__", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    sources: SourceSettings = SourceSettings()
+    indicators: IndicatorSettings = IndicatorSettings()
+    gates: GateSettings = GateSettings()
+    publish: PublishSettings = PublishSettings()
+    feeds: FeedSettings = FeedSettings()
+    retention: RetentionSettings = RetentionSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment outrank the file, whose content comes in as keyword arguments."""
+        return env_settings, init_settings
+
+    def computing(self) -> dict[str, Any]:
+        """Return the settings that decide numbers: a change of feeds, serving or retention is no break in a series."""
+        return self.model_dump(mode="json", include={"sources", "indicators", "gates"})
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the settings that decide numbers."""
+        return hashlib.sha256(json.dumps(self.computing(), sort_keys=True).encode()).hexdigest()
+
+
+def read_settings(home: Home) -> Settings:
+    """Read alvh.toml (absent: all defaults) and the environment.
+
+    Raises
+    ------
+    UsageError
+        Naming each wrong key, its value and what is allowed.
+    """
+    return settings_from(_toml(home), where=str(home.settings_file))
+
+
+def settings_from(content: dict[str, Any], *, where: str) -> Settings:
+    """Return the settings of a parsed alvh.toml; `where` is named in errors."""
+    try:
+        return Settings(**content)
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(str(part) for part in issue['loc'])} = {issue.get('input')!r}: {issue['msg']}"
+            for issue in error.errors()
+        ]
+        raise UsageError(f"{where}: {len(lines)} wrong settings\n" + "\n".join(lines)) from error
+
+
+def _toml(home: Home) -> dict[str, Any]:
+    if not home.settings_file.exists():
+        return {}
+    try:
+        return tomllib.loads(home.settings_file.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{home.settings_file} is not valid TOML: {error}") from error

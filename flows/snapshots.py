@@ -1,0 +1,85 @@
+"""The only writer of parquet: one file a partition, identical bytes for identical rows."""
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from flows.durability import move_file, replace_file
+from transforms.schemas import partition_of
+from transforms.table_schema import Table
+
+ROW_GROUP_ROWS = 65_536
+COMPRESSION_LEVEL = 3
+READ_ONLY = 0o444
+
+
+@dataclass(frozen=True)
+class SnapshotFile:
+    """One published parquet file: its path below published/, its rows and its hash."""
+
+    path: str
+    rows: int
+    sha256: str
+
+
+def partition_path(table: Table, partition: str) -> str:
+    """Return where a partition is published, below published/."""
+    kind = partition_of(table)
+    folder = {"session": f"session_date={partition}/", "year": f"session_year={partition}/", "none": ""}[kind]
+    return f"snapshots/{table.full_name}/{folder}part-0.parquet"
+
+
+def parquet_bytes(frame: pl.DataFrame) -> bytes:
+    """Return a frame as parquet; chunk layout, row groups and compression fixed, so that bytes depend on rows alone."""
+    buffer = io.BytesIO()
+    frame.rechunk().write_parquet(
+        buffer,
+        compression="zstd",
+        compression_level=COMPRESSION_LEVEL,
+        row_group_size=ROW_GROUP_ROWS,
+        statistics=True,
+    )
+    return buffer.getvalue()
+
+
+def write_snapshot(
+    published: Path,
+    *,
+    table: Table,
+    partition: str,
+    frame: pl.DataFrame,
+    before: SnapshotFile | None,
+    revision: str | None,
+) -> SnapshotFile | None:
+    """Publish one partition and return its record; None if it has no rows any more.
+
+    A file whose bytes would not change is left alone. A file it replaces is kept under revisions/ when `revision` names
+    the revision: that is when rows change that were published before, not when a year grows by a session.
+    """
+    path = partition_path(table, partition)
+    target = published / path
+    if frame.is_empty() and partition_of(table) != "none":
+        if target.exists():
+            move_file(target, published / "revisions" / (revision or "withdrawn") / path)
+        return None
+    payload = parquet_bytes(table.conform(frame))
+    record = SnapshotFile(path=path, rows=frame.height, sha256=hashlib.sha256(payload).hexdigest())
+    if before == record and target.exists():
+        return record
+    if revision and target.exists() and replaces_rows(target, frame, table=table):
+        keep = published / "revisions" / revision / path
+        if not keep.exists():
+            replace_file(keep, target.read_bytes(), mode=READ_ONLY)
+    replace_file(target, payload, mode=READ_ONLY)
+    return record
+
+
+def replaces_rows(target: Path, frame: pl.DataFrame, *, table: Table) -> bool:
+    """Return whether a row published at `target` is missing from or different in `frame`."""
+    old = pl.read_parquet(target, hive_partitioning=False)
+    if old.columns != frame.columns:
+        return True
+    return not old.join(frame, on=table.column_names, how="anti", nulls_equal=True).is_empty()

@@ -1,0 +1,116 @@
+"""Yahoo Finance option chains as yfinance saves them: one line an option, all expirations.
+
+The file prints neither the index nor the time of the download. The session is that of the newest trade in the file
+(`lastTradeDate`, UTC). A newest trade between the index close and the evening session makes the quotes those of the
+close; one during the session makes them intraday at that moment, one in overnight hours `non_regular`. An
+`impliedVolatility` of 1e-05 is Yahoo's sign for none.
+"""
+
+from datetime import datetime
+
+import polars as pl
+
+from flows.sources import Delivery, Reading
+from flows.sources.delimited import Lines, header_names, number, read_lines
+from flows.sources.option_symbols import quote_rows
+from transforms.errors import DataError, RefusedFile
+from transforms.schemas import OPTION_QUOTE
+from transforms.sessions import (
+    INDEX_CLOSE,
+    INDEX_HALF_DAY_CLOSE,
+    NEW_YORK,
+    OVERNIGHT_START,
+    UTC,
+    Snapshot,
+    TradingCalendar,
+    option_close,
+    snapshot_of_stamp,
+)
+
+NAME = "yahoo_chain"
+
+# Column of the frame: name in the file.
+REQUIRED = {
+    "symbol": ("contractsymbol",),
+    "traded": ("lasttradedate",),
+    "strike": ("strike",),
+    "option_type": ("option_type",),
+    "expiration": ("expiration",),
+    "bid": ("bid",),
+    "ask": ("ask",),
+}
+OPTIONAL = {
+    "last": ("lastprice",),
+    "volume": ("volume",),
+    "open_interest": ("openinterest",),
+    "vendor_implied_vol": ("impliedvolatility",),
+}
+KNOWN = ("change", "percentchange", "inthemoney", "contractsize", "currency")
+NO_IMPLIED_VOL = 1.5e-5
+
+
+def recognizes(delivery: Delivery) -> bool:
+    """Return whether the header has Yahoo's names."""
+    return {"lasttradedate", "impliedvolatility"} <= set(header_names(delivery.head, anchor="contractsymbol"))
+
+
+def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
+    """Read the lines; see flows.sources.Source.
+
+    Raises
+    ------
+    RefusedFile
+        If a column is missing, no trade has a date, or no line quotes SPX or VIX options.
+    """
+    lines = read_lines(
+        delivery, anchor="contractsymbol", required=REQUIRED, optional=OPTIONAL, known=KNOWN, table=OPTION_QUOTE
+    )
+    newest = _newest_trade(delivery.name, lines)
+    try:
+        snapshot = _snapshot(newest, calendar=calendar)
+    except DataError as error:
+        raise RefusedFile(f"{delivery.name}: the newest trade, {newest} UTC, has no session ({error})") from error
+    vol = number("vendor_implied_vol")
+    options = lines.frame.with_columns(
+        pl.lit(snapshot.session_date).alias("session_date"),
+        pl.lit(snapshot.quote_ts, dtype=pl.Datetime("us")).alias("quote_ts"),
+        pl.lit(snapshot.kind).alias("snapshot_kind"),
+        pl.when((vol >= NO_IMPLIED_VOL) | vol.is_null()).then("vendor_implied_vol").alias("vendor_implied_vol"),
+    )
+    frame, rejected = quote_rows(
+        options, lines=lines, file_name=delivery.name, expiration_formats=("%Y-%m-%d", "%m/%d/%Y")
+    )
+    unreadable = lines.unreadable.with_columns(pl.lit(snapshot.session_date).alias("session_date"))
+    return Reading(
+        n_lines=lines.n_lines,
+        frames={OPTION_QUOTE.full_name: frame},
+        rejected=pl.concat([rejected, unreadable]),
+        unknown_columns=lines.unknown_columns,
+        notes=(
+            f"No time of download is printed: the session {snapshot.session_date} is that of the newest trade "
+            f"({newest} UTC). No index level is printed: spot is null.",
+        ),
+    )
+
+
+def _newest_trade(name: str, lines: Lines) -> datetime:
+    """Return the newest `lastTradeDate`, UTC and naive."""
+    traded = pl.col("traded").str.slice(0, 19).str.replace("T", " ", literal=True)
+    newest = lines.frame.select(traded.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False).max()).item()
+    if not isinstance(newest, datetime):
+        raise RefusedFile(
+            f"{name}: none of {lines.n_lines} lines has a lastTradeDate, so the session of the quotes is unknown; "
+            "download the chain again"
+        )
+    return newest
+
+
+def _snapshot(newest: datetime, *, calendar: TradingCalendar) -> Snapshot:
+    """Return the session of the newest trade, and whether the quotes beside it are those of its close."""
+    wall = newest.replace(tzinfo=UTC).astimezone(NEW_YORK).replace(tzinfo=None)
+    day = wall.date()
+    if calendar.is_session(day):
+        close = INDEX_HALF_DAY_CLOSE if calendar.is_early_close(day) else INDEX_CLOSE
+        if close <= wall.time() < OVERNIGHT_START:
+            return Snapshot(day, option_close(day, calendar=calendar), "close")
+    return snapshot_of_stamp(wall, calendar=calendar)

@@ -1,0 +1,433 @@
+"""The only door to DuckDB: the private warehouse, and the file of published tables made from it.
+
+The warehouse is disposable (`alvh rebuild`). One process writes; DuckDB lets nobody else even read the file meanwhile,
+which is why people read published/alvh.duckdb instead.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from flows import durability
+from transforms.editions import candidate_schema
+from transforms.errors import DataError
+from transforms.quality import SUMMARY_SCHEMA
+from transforms.schemas import BY_NAME, TABLES, partition_of
+from transforms.table_schema import Table
+
+WAREHOUSE_VERSION = 1
+# Tables whose rows may come from several files; core holds the best row of a key, stage every candidate.
+EDITION_TABLES = tuple(
+    BY_NAME[name]
+    for name in (
+        "core.futures_settlement",
+        "core.index_level",
+        "core.market_breadth",
+        "core.treasury_rate",
+        "core.economic_event",
+        "core.settlement_value",
+    )
+)
+SNAPSHOT_SCHEMA: dict[str, pl.DataType] = {**SUMMARY_SCHEMA, "chosen": pl.Boolean(), "refusal": pl.String()}
+RULE_SCHEMA: dict[str, pl.DataType] = {"table_name": pl.String(), "rule": pl.String()}
+NIGHT_SCHEMA: dict[str, pl.DataType] = {
+    "session_date": pl.Date(),
+    "settings": pl.String(),
+    "settings_sha256": pl.String(),
+    "code_version": pl.String(),
+    "inputs_sha256": pl.String(),
+}
+OPEN_RUN_SCHEMA: dict[str, pl.DataType] = {"run_id": pl.String()}
+AS_TEXT = frozenset({"INTERVAL", "UUID", "BIT", "TIME WITH TIME ZONE", "HUGEINT", "UHUGEINT", "UNION", "MAP"})
+DUCKDB_TYPES = {
+    pl.Date: "date",
+    pl.Datetime: "timestamp",
+    pl.Float64: "double",
+    pl.Int64: "bigint",
+    pl.String: "varchar",
+    pl.Boolean: "boolean",
+}
+
+
+class Warehouse:
+    """One open connection to a warehouse file, made with its tables if it is new."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.connection = duckdb.connect(str(path), config={"preserve_insertion_order": True})
+        except duckdb.Error as error:
+            raise DataError(
+                f"{path} cannot be opened ({error}); it is disposable: `alvh rebuild` makes it again"
+            ) from error
+        self._create()
+
+    def __enter__(self) -> "Warehouse":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make every write inside take effect together, or none."""
+        durability.announce("begin", self.path)
+        self.connection.begin()
+        try:
+            yield
+        except BaseException:
+            self.connection.rollback()
+            raise
+        durability.announce("commit", self.path)
+        self.connection.commit()
+        durability.announce("committed", self.path)
+
+    def query(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> pl.DataFrame:
+        """Return the rows of a query."""
+        frame: pl.DataFrame = self.connection.sql(sql, params=parameters).pl()
+        return frame
+
+    def read(self, table: Table, *, sessions: Sequence[date] | None = None, last: date | None = None) -> pl.DataFrame:
+        """Return rows of a table, sorted by its key: all, those of some sessions, or those up to a session."""
+        where = ""
+        parameters: list[Any] = []
+        if sessions is not None:
+            where, parameters = f"where {table.session_column} = any(?)", [list(sessions)]
+        elif last is not None and table.session_column:
+            where, parameters = f"where {table.session_column} <= ?", [last]
+        order = ", ".join(table.key)
+        names = ", ".join(table.column_names)
+        frame = self.query(f"select {names} from {table.full_name} {where} order by {order}", parameters)
+        return frame.cast(dict(table.polars_schema))  # type: ignore[arg-type]
+
+    def read_partition(self, table: Table, partition: str) -> pl.DataFrame:
+        """Return the rows of one snapshot partition: a session, a year or everything."""
+        kind = partition_of(table)
+        if kind == "none":
+            return self.read(table)
+        names, order = ", ".join(table.column_names), ", ".join(table.key)
+        where = "session_date = cast(? as date)" if kind == "session" else "year(session_date) = cast(? as int)"
+        frame = self.query(f"select {names} from {table.full_name} where {where} order by {order}", [partition])
+        return frame.cast(dict(table.polars_schema))  # type: ignore[arg-type]
+
+    def write_changes(self, table: Table, frame: pl.DataFrame, *, sessions: Sequence[date] | None = None) -> list[date]:
+        """Make the table hold exactly `frame` (for the sessions given, or for all), touching only what differs.
+
+        Returns the sessions whose rows changed; for a table without sessions, [date.min] if anything did. Partitions
+        that changed are marked for the next publication.
+        """
+        frame = table.conform(frame)
+        old = self.read(table, sessions=sessions)
+        gone = old.join(frame, on=table.column_names, how="anti", nulls_equal=True)
+        came = frame.join(old, on=table.column_names, how="anti", nulls_equal=True)
+        if gone.is_empty() and came.is_empty():
+            return []
+        if table.session_column is None:
+            self._insert(table.full_name, frame, delete="true")
+            self.mark_dirty(table, [None])
+            return [date.min]
+        changed = pl.concat([gone["session_date"], came["session_date"]]).unique().sort().to_list()
+        rows = frame.filter(pl.col("session_date").is_in(changed))
+        self._delete_sessions(table, changed)
+        self._insert(table.full_name, rows)
+        self.mark_dirty(table, changed)
+        return changed
+
+    def replace_quotes(self, *, session_date: date, root: str, frame: pl.DataFrame) -> None:
+        """Make core.option_quote hold exactly `frame` for one session and root."""
+        table = BY_NAME["core.option_quote"]
+        durability.announce("insert", table.full_name)
+        self.connection.execute(
+            f"delete from {table.full_name} where session_date = ? and root = ?", [session_date, root]
+        )
+        if frame.height:
+            self._insert(table.full_name, table.conform(frame))
+        self.mark_dirty(table, [session_date])
+
+    def append(self, table: Table, frame: pl.DataFrame) -> None:
+        """Add rows whose keys are new."""
+        if frame.is_empty():
+            return
+        self._insert(table.full_name, table.conform(frame))
+        self.mark_dirty(table, frame["session_date"].unique().to_list() if table.session_column else [None])
+
+    def read_meta(self, name: str) -> pl.DataFrame:
+        """Return an internal table: `snapshot`, `night`, or `stage.<table>` candidates."""
+        schema = self._internal()[name]
+        return self.query(f"select {', '.join(schema)} from {name}").cast(dict(schema))  # type: ignore[arg-type]
+
+    def write_meta(self, name: str, frame: pl.DataFrame) -> None:
+        """Make an internal table hold exactly `frame`."""
+        self._insert(name, frame.select(list(self._internal()[name])), delete="true")
+
+    def mark_dirty(self, table: Table, sessions: Sequence[date | None]) -> None:
+        """Remember that rows of sessions (None: of a table without sessions) differ from what is published."""
+        rows = pl.DataFrame(
+            {
+                "table_name": [table.full_name] * len(sessions),
+                "partition": [_partition(table, day) for day in sessions],
+                "session_date": list(sessions),
+            },
+            schema_overrides={"session_date": pl.Date()},
+        )
+        self._insert("meta.dirty", rows)
+
+    def dirty(self) -> list[tuple[Table, str]]:
+        """Return the partitions that differ from what is published, in the order of the schemas."""
+        rows = self.query("select distinct table_name, partition from meta.dirty order by partition")
+        order = {table.full_name: rank for rank, table in enumerate(TABLES)}
+        found = [(BY_NAME[name], partition) for name, partition in rows.iter_rows()]
+        return sorted(found, key=lambda item: (order[item[0].full_name], item[1]))
+
+    def dirty_sessions(self) -> set[date]:
+        """Return the sessions of which some row differs from what is published."""
+        rows = self.query("select distinct session_date from meta.dirty where session_date is not null")
+        return set(rows["session_date"].to_list())
+
+    def clear_dirty(self) -> None:
+        """Forget what is published now."""
+        self.connection.execute("delete from meta.dirty")
+
+    def all_partitions(self) -> list[tuple[Table, str]]:
+        """Return every partition of every table, empty tables without sessions included."""
+        found = []
+        for table in TABLES:
+            kind = partition_of(table)
+            if kind == "none":
+                found.append((table, "all"))
+                continue
+            cut = "session_date" if kind == "session" else "year(session_date)"
+            cuts = self.query(f"select distinct cast({cut} as varchar) as cut from {table.full_name} order by cut")
+            found += [(table, value) for value in cuts["cut"].to_list()]
+        return found
+
+    def rows_in_core_by_file(self) -> pl.DataFrame:
+        """Return `source_sha256`, `n_in_core`: rows of all core tables that come from each landed file."""
+        parts = [
+            f"select source_sha256, count(*) as n from {table.full_name} group by source_sha256"
+            for table in EDITION_TABLES
+        ]
+        parts.append("select source_sha256, sum(n_rows) as n from meta.snapshot where chosen group by source_sha256")
+        union = " union all ".join(parts)
+        frame = self.query(f"select source_sha256, cast(sum(n) as bigint) as n_in_core from ({union}) group by all")
+        return frame
+
+    def session_files(self) -> pl.DataFrame:
+        """Return `session_date`, `source_sha256`: which files hold core rows of which session.
+
+        An economic event counts a month ahead of its day, because rules look ahead to it; a settlement value on its
+        expiration.
+        """
+        dated = [table for table in EDITION_TABLES if table.session_column]
+        parts = [f"select distinct session_date, source_sha256 from {table.full_name}" for table in dated]
+        parts.append("select distinct session_date, source_sha256 from meta.snapshot where chosen")
+        parts.append("select distinct event_date - 31 as session_date, source_sha256 from core.economic_event")
+        parts.append("select distinct expiration as session_date, source_sha256 from core.settlement_value")
+        return self.query(
+            "select distinct cast(session_date as date) as session_date, source_sha256 from ("
+            + " union all ".join(parts)
+            + ")"
+        )
+
+    def rejected_by_file(self) -> pl.DataFrame:
+        """Return `source_sha256`, `n_rejected_rows`: quarantined rows of each landed file."""
+        return self.query(
+            "select source_sha256, count(distinct (table_name, source_row_number)) as n_rejected_rows"
+            " from quarantine.rejected_row group by source_sha256"
+        )
+
+    def rejected_by_rule(self, session: date) -> pl.DataFrame:
+        """Return table_name, rule, n, sample reason: what quarantine holds of a session."""
+        return self.query(
+            "select table_name, rule, count(distinct (source_sha256, source_row_number)) as n, min(reason) as sample"
+            " from quarantine.rejected_row where session_date = ? group by table_name, rule order by table_name, rule",
+            [session],
+        )
+
+    def count_rows(self, table: Table, session: date) -> int:
+        """Return how many rows of a session a table holds."""
+        counted = self.query(f"select count(*) as n from {table.full_name} where session_date = ?", [session])
+        return int(counted["n"][0])
+
+    def run_checks(self) -> dict[str, pl.DataFrame]:
+        """Run every sql/checks/assert_*.sql and return the offending rows of each."""
+        return {
+            path.name.removesuffix(".sql"): self.query(path.read_text())
+            for path in sorted(files("sql").joinpath("checks").iterdir(), key=lambda entry: entry.name)
+            if path.name.endswith(".sql")
+        }
+
+    def build_served(self, draft: Path, *, serving_sessions: int) -> None:
+        """Write the published tables, comments, views and macros into a new DuckDB file at `draft`.
+
+        Of core.option_quote and feature.option_analytics the newest `serving_sessions` sessions. Never a copy of the
+        warehouse: the list of tables is the schemas'.
+        """
+        draft.unlink(missing_ok=True)
+        draft.with_name(draft.name + ".wal").unlink(missing_ok=True)
+        durability.announce("write", draft)
+        home = self.query("select current_database() as name")["name"][0]
+        self.connection.execute(f"attach '{_quoted(draft)}' as served (storage_version 'v1.2.0')")
+        try:
+            for schema in sorted({table.schema for table in TABLES}):
+                self.connection.execute(f"create schema served.{schema}")
+            for table in TABLES:
+                self.connection.execute(_served_table(table, home, serving_sessions))
+                for statement in _comments(table):
+                    self.connection.execute(statement)
+            self.connection.execute("use served")
+            for path in sorted(files("sql").joinpath("views").iterdir(), key=lambda entry: entry.name):
+                if path.name.endswith(".sql"):
+                    name = path.name.removesuffix(".sql")
+                    self.connection.execute(f"create view {name} as {path.read_text()}")
+            for path in sorted(files("sql").joinpath("macros").iterdir(), key=lambda entry: entry.name):
+                if path.name.endswith(".sql"):
+                    self.connection.execute(path.read_text())
+        finally:
+            self.connection.execute(f"use {home}")
+            self.connection.execute("detach served")
+
+    def _create(self) -> None:
+        self.connection.execute("create schema if not exists meta; create schema if not exists stage")
+        self.connection.execute("create table if not exists meta.version (version integer)")
+        found = self.connection.execute("select version from meta.version").fetchall()
+        if found and found[0][0] != WAREHOUSE_VERSION:
+            raise DataError(
+                f"{self.path} has storage version {found[0][0]}, this program writes {WAREHOUSE_VERSION}: "
+                "run `alvh rebuild`, which makes it again from landing and ledger"
+            )
+        if found:
+            return
+        with self.transaction():
+            for schema in sorted({table.schema for table in TABLES}):
+                self.connection.execute(f"create schema if not exists {schema}")
+            for table in TABLES:
+                self.connection.execute(f"create table {table.full_name} ({_columns(table.polars_schema)})")
+            for name, schema_ in self._internal().items():
+                self.connection.execute(f"create table {name} ({_columns(schema_)})")
+            self.connection.execute(
+                "create table meta.dirty (table_name varchar, partition varchar, session_date date)"
+            )
+            self.connection.execute("insert into meta.version values (?)", [WAREHOUSE_VERSION])
+
+    @staticmethod
+    def _internal() -> dict[str, dict[str, pl.DataType]]:
+        staged = {f"stage.{table.name}": candidate_schema(table) for table in EDITION_TABLES}
+        return {
+            "meta.snapshot": SNAPSHOT_SCHEMA,
+            "meta.night": NIGHT_SCHEMA,
+            "meta.open_run": OPEN_RUN_SCHEMA,
+            "meta.rule": RULE_SCHEMA,
+            **staged,
+        }
+
+    def _insert(self, name: str, frame: pl.DataFrame, *, delete: str | None = None) -> None:
+        durability.announce("insert", name)
+        if delete:
+            self.connection.execute(f"delete from {name} where {delete}")
+        self.connection.register("incoming", frame)
+        try:
+            self.connection.execute(f"insert into {name} by name select * from incoming")
+        finally:
+            self.connection.unregister("incoming")
+
+    def _delete_sessions(self, table: Table, sessions: Sequence[date]) -> None:
+        self.connection.execute(f"delete from {table.full_name} where session_date = any(?)", [list(sessions)])
+
+
+def query_published(path: Path, sql: str, parameters: dict[str, Any] | None = None) -> pl.DataFrame:
+    """Run a query on a published alvh.duckdb, read-only.
+
+    Raises
+    ------
+    DataError
+        If there is no published file yet, or the query fails.
+    """
+    if not path.exists():
+        raise DataError(f"nothing is published at {path}; run `alvh run` or `alvh import` first")
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            relation = connection.sql(sql, params=parameters)
+            if relation is None:
+                raise DataError("the query returns no rows: only a select does")
+            # Polars ends the process on types it does not know, such as intervals.
+            shown = [
+                f'cast("{name}" as varchar) as "{name}"' if str(kind).split("(")[0] in AS_TEXT else f'"{name}"'
+                for name, kind in zip(relation.columns, relation.types, strict=True)
+            ]
+            frame: pl.DataFrame = relation.project(", ".join(shown)).pl()
+            return frame
+    except duckdb.Error as error:
+        raise DataError(f"the query failed: {error}") from error
+
+
+def named_query(query: str) -> str:
+    """Return the text of sql/queries/<query>.sql if there is such a file, else the query itself."""
+    if query.isidentifier():
+        path = files("sql").joinpath("queries", f"{query}.sql")
+        if path.is_file():
+            return path.read_text()
+    return query
+
+
+def data_dictionary() -> str:
+    """Return the schemas as a Markdown data dictionary."""
+    parts = ["# Data dictionary", "", "Generated from transforms/schemas.py by `make docs`; do not edit.", ""]
+    for table in TABLES:
+        parts += [f"## {table.full_name}", "", f"Grain: {table.grain}. Key: {', '.join(table.key)}.", ""]
+        parts += ["| column | type | meaning |", "|---|---|---|"]
+        parts += [f"| `{c.name}` | {_duckdb_type(c.dtype)} | {c.meaning.replace('|', '/')} |" for c in table.columns]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _served_table(table: Table, home: str, serving_sessions: int) -> str:
+    names = ", ".join(table.column_names)
+    recent = ""
+    if partition_of(table) == "session":
+        recent = (
+            f" where session_date in (select distinct session_date from {home}.{table.full_name}"
+            f" order by session_date desc limit {int(serving_sessions)})"
+        )
+    order = ", ".join(table.key)
+    return (
+        f"create table served.{table.full_name} as "
+        f"select {names} from {home}.{table.full_name}{recent} order by {order}"
+    )
+
+
+def _comments(table: Table) -> list[str]:
+    grain = json.dumps(f"Grain: {table.grain}. Key: {', '.join(table.key)}.")[1:-1].replace("'", "''")
+    statements = [f"comment on table served.{table.full_name} is '{grain}'"]
+    for column in table.columns:
+        meaning = column.meaning.replace("'", "''")
+        statements.append(f"comment on column served.{table.full_name}.{column.name} is '{meaning}'")
+    return statements
+
+
+def _partition(table: Table, session: date | None) -> str:
+    kind = partition_of(table)
+    if kind == "none" or session is None:
+        return "all"
+    return session.isoformat() if kind == "session" else f"{session.year:04d}"
+
+
+def _columns(schema: dict[str, pl.DataType]) -> str:
+    return ", ".join(f"{name} {_duckdb_type(dtype)}" for name, dtype in schema.items())
+
+
+def _duckdb_type(dtype: pl.DataType) -> str:
+    if isinstance(dtype, pl.List):
+        return "varchar[]"
+    return DUCKDB_TYPES[type(dtype)]
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

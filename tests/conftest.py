@@ -1,0 +1,33 @@
+"""Fixtures that more than one folder of tests uses."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from flows.calendar import trading_calendar
+from transforms.sessions import TradingCalendar
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def forbid_or_skip(reason: str, switch: str) -> None:
+    """Skip the test, or fail it where the environment forbids this skip."""
+    if os.environ.get(switch) == "1":
+        pytest.fail(f"{reason}, and {switch}=1 forbids skipping", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real vendor files beside the checkout."""
+    folder = CHECKOUT.parent / "shared" / "data"
+    if not folder.is_dir():
+        forbid_or_skip("no real vendor files at ../shared/data", "ALVH_REQUIRE_REAL_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def calendar() -> TradingCalendar:
+    """New York sessions, 1927 to 2035."""
+    return trading_calendar()

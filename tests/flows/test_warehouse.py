@@ -1,0 +1,137 @@
+from datetime import date, datetime
+
+import duckdb
+import polars as pl
+import pytest
+
+from flows.warehouse import Warehouse, data_dictionary, named_query, query_published
+from transforms.errors import DataError, SchemaMismatch
+from transforms.schemas import BY_NAME, TABLES
+
+LEVELS = BY_NAME["core.index_level"]
+
+
+def levels(*rows: tuple[date, float]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {"session_date": day, "symbol": "VIX", "open": None, "high": None, "low": None, "close": close, "source_sha256": "f"}
+            for day, close in rows
+        ],
+        schema=LEVELS.polars_schema,
+    )
+
+
+@pytest.fixture
+def warehouse(tmp_path):
+    with Warehouse(tmp_path / "warehouse.duckdb") as opened:
+        yield opened
+
+
+def test_every_table_of_the_schemas_exists_with_its_columns(warehouse):
+    for table in TABLES:
+        assert warehouse.read(table).schema == pl.Schema(table.polars_schema)
+
+
+def test_writing_the_same_rows_twice_changes_nothing(warehouse):
+    frame = levels((date(2024, 2, 1), 14.0), (date(2024, 2, 2), 15.0))
+    assert warehouse.write_changes(LEVELS, frame) == [date(2024, 2, 1), date(2024, 2, 2)]
+    warehouse.clear_dirty()
+    assert warehouse.write_changes(LEVELS, frame) == []
+    assert warehouse.dirty() == []
+
+
+def test_only_the_sessions_that_differ_are_written_and_their_partitions_marked(warehouse):
+    warehouse.write_changes(LEVELS, levels((date(2023, 2, 1), 14.0), (date(2024, 2, 2), 15.0)))
+    warehouse.clear_dirty()
+    assert warehouse.write_changes(LEVELS, levels((date(2023, 2, 1), 14.0), (date(2024, 2, 2), 15.5))) == [
+        date(2024, 2, 2)
+    ]
+    assert warehouse.dirty() == [(LEVELS, "2024")]
+    assert warehouse.dirty_sessions() == {date(2024, 2, 2)}
+
+
+def test_a_row_that_is_gone_is_removed(warehouse):
+    warehouse.write_changes(LEVELS, levels((date(2024, 2, 1), 14.0), (date(2024, 2, 2), 15.0)))
+    assert warehouse.write_changes(LEVELS, levels((date(2024, 2, 2), 15.0))) == [date(2024, 2, 1)]
+    assert warehouse.read(LEVELS)["session_date"].to_list() == [date(2024, 2, 2)]
+
+
+def test_an_error_inside_a_transaction_leaves_nothing_behind(warehouse):
+    with pytest.raises(SchemaMismatch), warehouse.transaction():
+        warehouse.write_changes(LEVELS, levels((date(2024, 2, 1), 14.0)))
+        warehouse.write_changes(LEVELS, levels((date(2024, 2, 1), 14.0)).drop("close"))
+    assert warehouse.read(LEVELS).is_empty()
+    assert warehouse.dirty() == []
+
+
+def test_a_damaged_warehouse_says_how_to_make_it_again(tmp_path):
+    path = tmp_path / "warehouse.duckdb"
+    path.write_bytes(b"not a database" * 1000)
+    with pytest.raises(DataError, match="alvh rebuild"):
+        Warehouse(path)
+
+
+def test_the_served_file_holds_every_table_with_comments_and_no_path(warehouse, tmp_path):
+    draft = tmp_path / "served.duckdb"
+    warehouse.write_changes(LEVELS, levels((date(2024, 2, 1), 14.0)))
+    warehouse.build_served(draft, serving_sessions=60)
+    with duckdb.connect(str(draft), read_only=True) as connection:
+        tables = connection.sql("select schema_name || '.' || table_name, comment from duckdb_tables()").fetchall()
+        columns = connection.sql("select column_name from duckdb_columns() where comment is null and not internal").fetchall()
+        text = connection.sql(
+            "select sql from duckdb_tables() union all select sql from duckdb_views() where not internal"
+            " union all select macro_definition from duckdb_functions() where not internal"
+        ).fetchall()
+    assert {name for name, _ in tables} == {table.full_name for table in TABLES}
+    assert all(comment for _, comment in tables)
+    view_columns = {name for (name,) in columns}
+    assert view_columns.isdisjoint(set(LEVELS.column_names) - {"session_date", "close", "open", "high", "low"})
+    assert not any(str(tmp_path) in (statement or "") or "warehouse" in (statement or "") for (statement,) in text)
+
+
+def test_only_the_newest_sessions_of_quotes_are_served(warehouse, tmp_path):
+    table = BY_NAME["core.option_quote"]
+    for day in (1, 2, 5, 6):
+        session = date(2024, 2, day)
+        row = dict.fromkeys(table.column_names)
+        row |= {
+            "session_date": session, "root": "SPX", "expiration": date(2024, 3, 15), "strike": 5000.0,
+            "option_type": "call", "quote_ts": datetime(2024, 2, day, 21, 15), "snapshot_kind": "close",
+            "settlement_style": "am", "bid": 1.0, "ask": 1.2, "source_sha256": "f",
+        }  # fmt: skip
+        warehouse.replace_quotes(
+            session_date=session, root="SPX", frame=pl.DataFrame([row], schema=table.polars_schema)
+        )
+    draft = tmp_path / "served.duckdb"
+    warehouse.build_served(draft, serving_sessions=2)
+    served = query_published(draft, "select distinct session_date from core.option_quote order by 1")
+    assert served["session_date"].to_list() == [date(2024, 2, 5), date(2024, 2, 6)]
+
+
+def test_types_polars_does_not_know_come_back_as_text(warehouse, tmp_path):
+    draft = tmp_path / "served.duckdb"
+    warehouse.build_served(draft, serving_sessions=2)
+    rows = query_published(draft, "select interval 3 day as span, uuid() as id, 1 as n")
+    assert rows["span"].to_list() == ["3 days"]
+    assert rows["n"].to_list() == [1]
+
+
+def test_a_query_that_fails_is_an_error_of_the_data_not_a_traceback(warehouse, tmp_path):
+    draft = tmp_path / "served.duckdb"
+    warehouse.build_served(draft, serving_sessions=2)
+    with pytest.raises(DataError, match="the query failed"):
+        query_published(draft, "select nothing from nowhere")
+    with pytest.raises(DataError, match="nothing is published"):
+        query_published(tmp_path / "absent.duckdb", "select 1")
+
+
+def test_a_query_can_be_named_by_its_file():
+    assert "feature.curve_daily" in named_query("how_often_in_contango")
+    assert named_query("select 1") == "select 1"
+
+
+def test_the_data_dictionary_names_every_table_and_column():
+    text = data_dictionary()
+    for table in TABLES:
+        assert f"## {table.full_name}" in text
+        assert all(f"| `{column.name}` |" in text for column in table.columns)

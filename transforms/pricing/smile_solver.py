@@ -1,0 +1,317 @@
+"""Least squares for all SVI slices of a session at once, inside the no-arbitrage constraints.
+
+Slices are scaled by their at-the-money total variance w0: x = k/sqrt(w0), y = w/w0. The unknowns of a slice are
+(log of the minimum of y, log slope of the left wing, log slope of the right wing, vertex, log width); in them raw SVI's
+own bounds are a box. The other constraints are g >= 0 along each slice and w_far > w_near between neighbors. A
+primal-dual interior-point method starts from a surface that satisfies them all and never leaves them; only neighbors
+are coupled, so a Newton step is one banded solve.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solveh_banded
+
+from transforms.pricing.svi import SviSlices
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+N_PARAMETERS = 5
+# Wing slopes stay this far below Lee's bound of 2, so that g stays positive at both ends of the line.
+STEEPEST_WING = 1.98
+# g and ln(w_far/w_near) are held above these on the grid, which keeps them above 0 between its points.
+G_MARGIN = 4e-3
+CALENDAR_MARGIN = 2e-3
+# Where the constraints are held, in at-the-money standard deviations: dense at the money, 200 at the ends, beyond
+# which a slice is as good as its straight wings, whose slopes are constrained themselves.
+CONSTRAINT_X = np.sinh(np.linspace(-6.0, 6.0, 81))
+# Barrier weights, in squared half-spreads a constraint: the first, the last, and the factor from step to step.
+FIRST_BARRIER, LAST_BARRIER, BARRIER_DECAY = 10.0, 1e-3, 0.6
+MOST_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Scaled quotes of n slices, ordered by (group, time).
+
+    x, y, weight of shape (n, width): k/sqrt(w0), w/w0 and weight of the residual (0 where unused); scale: w0, shape
+    (n,); linked: shape (n - 1,), True where a slice and the next must not cross.
+    """
+
+    x: Floats
+    y: Floats
+    weight: Floats
+    scale: Floats
+    linked: NDArray[np.bool_]
+
+    def cost(self, theta: Floats) -> Floats:
+        """Return each slice's weighted sum of squares, shape (n,)."""
+        residual = (total_variance(theta, self.x) - self.y) * self.weight
+        return np.asarray((residual * residual).sum(axis=1))
+
+
+def total_variance(theta: Floats, x: Floats) -> Floats:
+    """Return scaled total variance y(x), shape (n, width)."""
+    p, q, s, off, root = _pieces(theta, x)
+    return np.asarray(np.exp(theta[:, :1]) + 0.5 * (q - p) * off + 0.5 * (p + q) * root - s * np.sqrt(p * q))
+
+
+def raw_svi(theta: Floats, scale: Floats) -> SviSlices:
+    """Return raw SVI parameters in units of k and total variance."""
+    unit = np.sqrt(scale)
+    p, q, s = np.exp(theta[:, 1]), np.exp(theta[:, 2]), np.exp(theta[:, 4])
+    return SviSlices(
+        a=scale * (np.exp(theta[:, 0]) - s * np.sqrt(p * q)),
+        b=unit * 0.5 * (p + q),
+        rho=(q - p) / (q + p),
+        m=unit * theta[:, 3],
+        sigma=unit * s,
+    )
+
+
+def scaled_parameters(raw: SviSlices, scale: Floats) -> Floats:
+    """Return the unknowns of raw SVI slices, shape (n, 5): the inverse of `raw_svi`."""
+    unit = np.sqrt(scale)
+    return np.stack(
+        [
+            np.log(raw.minimum_variance / scale),
+            np.log(raw.b * (1.0 - raw.rho) / unit),
+            np.log(raw.b * (1.0 + raw.rho) / unit),
+            raw.m / unit,
+            np.log(raw.sigma / unit),
+        ],
+        axis=1,
+    )
+
+
+def parameter_box(scale: Floats) -> tuple[Floats, Floats]:
+    """Return lower and upper bounds of the unknowns, shape (n, 5)."""
+    low, high = np.empty((scale.size, N_PARAMETERS)), np.empty((scale.size, N_PARAMETERS))
+    steepest = np.log(STEEPEST_WING / np.sqrt(scale))
+    low[:, 0], high[:, 0] = np.log(1e-4), np.log(4.0)
+    low[:, 1:3] = np.minimum(np.log(1e-4), steepest - 1.0)[:, None]
+    high[:, 1:3] = steepest[:, None]
+    low[:, 3], high[:, 3] = -20.0, 20.0
+    low[:, 4], high[:, 4] = np.log(0.01), np.log(60.0)
+    return low, high
+
+
+def _pieces(theta: Floats, x: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    p, q, s = np.exp(theta[:, 1:2]), np.exp(theta[:, 2:3]), np.exp(theta[:, 4:5])
+    off = x - theta[:, 3:4]
+    return p, q, s, off, np.sqrt(off * off + s * s)
+
+
+def _variance_jacobian(theta: Floats, x: Floats) -> tuple[Floats, Floats]:
+    """Return y and its derivatives by unknown, shapes (n, width) and (n, 5, width)."""
+    p, q, s, off, root = _pieces(theta, x)
+    low = np.exp(theta[:, :1])
+    mean = s * np.sqrt(p * q)
+    by = np.empty((x.shape[0], N_PARAMETERS, x.shape[1]))
+    by[:, 0] = low
+    by[:, 1] = 0.5 * (p * (root - off) - mean)
+    by[:, 2] = 0.5 * (q * (root + off) - mean)
+    by[:, 3] = -0.5 * (q - p) - 0.5 * (p + q) * off / root
+    by[:, 4] = 0.5 * (p + q) * s * s / root - mean
+    return low + 0.5 * (q - p) * off + 0.5 * (p + q) * root - mean, by
+
+
+def _g_jacobian(theta: Floats, x: Floats, *, y: Floats, y_by: Floats, scale: Floats) -> tuple[Floats, Floats]:
+    """Return g and its derivatives by unknown; in scaled terms g = (1 - x*y'/2y)^2 - y'^2/4*(1/y + w0/4) + y''/2."""
+    p, q, s, off, root = _pieces(theta, x)
+    mean_slope = 0.5 * (p + q)
+    square = s * s
+    cube = root * root * root
+    slope = 0.5 * (q - p) + mean_slope * off / root
+    bend = square / cube
+    curvature = mean_slope * bend
+    inner = 1.0 - 0.5 * x * slope / y
+    level = 1.0 / y + 0.25 * scale[:, None]
+    by_y = (inner * x * slope + 0.25 * slope * slope) / (y * y)
+    by_slope = -inner * x / y - 0.5 * slope * level
+    slope_by = np.zeros_like(y_by)
+    slope_by[:, 1] = 0.5 * p * (off / root - 1.0)
+    slope_by[:, 2] = 0.5 * q * (off / root + 1.0)
+    slope_by[:, 3] = -curvature
+    slope_by[:, 4] = -mean_slope * off * bend
+    curvature_by = np.zeros_like(y_by)
+    curvature_by[:, 1] = 0.5 * p * bend
+    curvature_by[:, 2] = 0.5 * q * bend
+    curvature_by[:, 3] = 3.0 * curvature * off / (root * root)
+    curvature_by[:, 4] = curvature * (2.0 - 3.0 * square / (root * root))
+    g = inner * inner - 0.25 * slope * slope * level + 0.5 * curvature
+    return g, by_y[:, None, :] * y_by + by_slope[:, None, :] * slope_by + 0.5 * curvature_by
+
+
+@dataclass(frozen=True)
+class _Constraints:
+    """Slacks (positive where a constraint holds) and their derivatives by the slice's own and the next one's unknowns.
+
+    own: shape (n, m1) with by (n, 5, m1): g on the grid and the box. pair: shape (n - 1, m2): log of w_far/w_near on
+    the near slice's grid and of their wing slopes, with derivatives by both.
+    """
+
+    own: Floats
+    own_by: Floats
+    pair: Floats
+    pair_by_near: Floats
+    pair_by_far: Floats
+
+
+def _constraints(problem: Problem, theta: Floats) -> _Constraints:
+    n, scale = theta.shape[0], problem.scale
+    x = np.broadcast_to(CONSTRAINT_X, (n, CONSTRAINT_X.size))
+    y, y_by = _variance_jacobian(theta, x)
+    g, g_by = _g_jacobian(theta, x, y=y, y_by=y_by, scale=scale)
+    low, high = parameter_box(scale)
+    identity = np.broadcast_to(np.eye(N_PARAMETERS), (n, N_PARAMETERS, N_PARAMETERS))
+    own = np.concatenate((g - G_MARGIN, theta - low, high - theta), axis=1)
+    own_by = np.concatenate((g_by, identity, -identity), axis=2)
+    ratio = np.sqrt(scale[:-1] / scale[1:])[:, None]
+    far, far_by = _variance_jacobian(theta[1:], x[:-1] * ratio)
+    log_slopes = theta[:, 1:3] + 0.5 * np.log(scale)[:, None]
+    pair = np.concatenate(
+        (np.log(far / (y[:-1] * ratio * ratio)) - CALENDAR_MARGIN, np.diff(log_slopes, axis=0)), axis=1
+    )
+    wings = identity[:-1, :, 1:3]
+    near_by = np.concatenate((-y_by[:-1] / y[:-1, None, :], -wings), axis=2)
+    far_by = np.concatenate((far_by / far[:, None, :], wings), axis=2)
+    # An unlinked pair is no constraint: a constant slack with no derivative.
+    free = ~problem.linked
+    pair[free], near_by[free], far_by[free] = 1.0, 0.0, 0.0
+    return _Constraints(own, own_by, pair, near_by, far_by)
+
+
+def _newton_step(hessian: Floats, coupling: Floats, gradient: Floats) -> Floats:
+    """Return the solution, shape (n, 5), of the block tridiagonal system hessian*step = -gradient.
+
+    hessian: diagonal blocks (n, 5, 5); coupling: blocks (n - 1, 5, 5) of rows of a slice and columns of the next.
+    """
+    n = hessian.shape[0]
+    size = N_PARAMETERS * n
+    bands = np.zeros((2 * N_PARAMETERS, size))
+    for i in range(N_PARAMETERS):
+        for j in range(N_PARAMETERS):
+            if j >= i:
+                bands[2 * N_PARAMETERS - 1 - (j - i), j::N_PARAMETERS] = hessian[:, i, j]
+            bands[N_PARAMETERS - 1 - (j - i), N_PARAMETERS + j :: N_PARAMETERS] = coupling[:, i, j]
+    return np.asarray(solveh_banded(bands, -gradient.ravel())).reshape(n, N_PARAMETERS)
+
+
+def least_squares_surface(problem: Problem, theta: Floats) -> Floats:
+    """Return the unknowns of least cost that keep every constraint.
+
+    Parameters
+    ----------
+    theta : array of shape (n, 5)
+        A start that satisfies every constraint.
+
+    Notes
+    -----
+    Primal-dual interior point (Nocedal and Wright 2006, chapter 19) with the Gauss-Newton Hessian. Groups of linked
+    slices are independent problems: each has its own step length, so that one hard slice holds up its group alone.
+    """
+    group = np.concatenate(([0], np.cumsum(~problem.linked))).astype(np.int64)
+    pair_group = group[:-1]
+    n_groups = int(group[-1]) + 1
+    barrier = FIRST_BARRIER
+    at = _constraints(problem, theta)
+    dual_own, dual_pair = barrier / at.own, barrier / at.pair
+    damping = np.full(n_groups, 1e-3)
+
+    def merit(cost: Floats, found: _Constraints) -> Floats:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            own = np.where(found.own > 0.0, -np.log(found.own), np.inf).sum(axis=1)
+            pair = np.where(found.pair > 0.0, -np.log(found.pair), np.inf).sum(axis=1)
+        total = np.bincount(group, weights=0.5 * cost + barrier * own, minlength=n_groups)
+        return np.asarray(total + barrier * np.bincount(pair_group, weights=pair, minlength=n_groups))
+
+    cost = problem.cost(theta)
+    for _ in range(MOST_STEPS):
+        step = _direction(problem, theta, at=at, dual=(dual_own, dual_pair), barrier=barrier, damping=damping[group])
+        own_change = (step[:, None, :] @ at.own_by)[:, 0, :]
+        pair_change = (step[:-1, None, :] @ at.pair_by_near + step[1:, None, :] @ at.pair_by_far)[:, 0, :]
+        length = np.ones(n_groups)
+        np.minimum.at(length, group, _reach(at.own, own_change))
+        np.minimum.at(length, pair_group, _reach(at.pair, pair_change))
+        value = merit(cost, at)
+        for _ in range(3):
+            trial = theta + length[group, None] * step
+            trial_at, trial_cost = _constraints(problem, trial), problem.cost(trial)
+            worse = ~(merit(trial_cost, trial_at) <= value)
+            if not worse.any():
+                break
+            length = np.where(worse, 0.3 * length, length)
+        length = np.where(worse, 0.0, length)
+        damping = np.clip(np.where(worse, damping * 10.0, damping * 0.3), 1e-8, 1e6)
+        kept = worse[group]
+        theta = np.where(kept[:, None], theta, trial)
+        at = _merged(trial_at, at, kept=kept, kept_pairs=worse[pair_group])
+        cost = np.where(kept, cost, trial_cost)
+        own_step = length[group, None] * own_change
+        pair_step = length[pair_group, None] * pair_change
+        barrier = max(LAST_BARRIER, BARRIER_DECAY * barrier)
+        dual_own = _dual(dual_own, at.own, change=own_step, barrier=barrier)
+        dual_pair = _dual(dual_pair, at.pair, change=pair_step, barrier=barrier)
+        if barrier == LAST_BARRIER and float(np.abs(length[group, None] * step).max()) < 1e-5:
+            break
+    return theta
+
+
+def _direction(
+    problem: Problem,
+    theta: Floats,
+    *,
+    at: _Constraints,
+    dual: tuple[Floats, Floats],
+    barrier: float,
+    damping: Floats,
+) -> Floats:
+    """Return the Newton direction of every slice, shape (n, 5)."""
+    y, by = _variance_jacobian(theta, problem.x)
+    by *= problem.weight[:, None, :]
+    residual = (y - problem.y) * problem.weight
+    own_scale, pair_scale = dual[0] / at.own, dual[1] / at.pair
+    hessian = by @ by.transpose(0, 2, 1)
+    hessian += (at.own_by * own_scale[:, None, :]) @ at.own_by.transpose(0, 2, 1)
+    near_scaled = at.pair_by_near * pair_scale[:, None, :]
+    hessian[:-1] += near_scaled @ at.pair_by_near.transpose(0, 2, 1)
+    hessian[1:] += (at.pair_by_far * pair_scale[:, None, :]) @ at.pair_by_far.transpose(0, 2, 1)
+    coupling = near_scaled @ at.pair_by_far.transpose(0, 2, 1)
+    gradient = (by @ residual[:, :, None])[:, :, 0]
+    gradient -= (at.own_by @ (barrier / at.own)[:, :, None])[:, :, 0]
+    gradient[:-1] -= (at.pair_by_near @ (barrier / at.pair)[:, :, None])[:, :, 0]
+    gradient[1:] -= (at.pair_by_far @ (barrier / at.pair)[:, :, None])[:, :, 0]
+    diagonal = np.arange(N_PARAMETERS)
+    hessian[:, diagonal, diagonal] *= 1.0 + damping[:, None]
+    hessian[:, diagonal, diagonal] += 1e-9
+    return _newton_step(hessian, coupling, gradient)
+
+
+def _reach(slack: Floats, change: Floats) -> Floats:
+    """Return the share of a step that uses up at most 95 % of any slack, by row."""
+    share = np.where(change < 0.0, -0.95 * slack / np.minimum(change, -1e-300), np.inf)
+    return np.asarray(share.min(axis=1))
+
+
+def _dual(dual: Floats, slack: Floats, *, change: Floats, barrier: float) -> Floats:
+    """Return multipliers after a step, kept within a factor of 100 of the central path's barrier/slack."""
+    central = barrier / slack
+    return np.clip(dual * (1.0 - change / slack), 0.01 * central, 100.0 * central)
+
+
+def _merged(
+    new: _Constraints, old: _Constraints, *, kept: NDArray[np.bool_], kept_pairs: NDArray[np.bool_]
+) -> _Constraints:
+    if not kept.any():
+        return new
+    own, pair = kept[:, None], kept_pairs[:, None]
+    return _Constraints(
+        np.where(own, old.own, new.own),
+        np.where(own[:, :, None], old.own_by, new.own_by),
+        np.where(pair, old.pair, new.pair),
+        np.where(pair[:, :, None], old.pair_by_near, new.pair_by_near),
+        np.where(pair[:, :, None], old.pair_by_far, new.pair_by_far),
+    )

@@ -1,0 +1,122 @@
+"""The headline of a night: one wide row a session, and what the night lacked."""
+
+import hashlib
+
+import polars as pl
+
+from transforms.schemas import SIGNAL_DAILY
+
+# input name -> the headline column that is null without it
+REQUIRED_INPUTS = {
+    "spx_options": "n_spx_quotes",
+    "vix_options": "n_vix_quotes",
+    "vx_futures": "contango_ratio",
+    "spx_index": "spx",
+    "vix_index": "vix",
+    "vvix_index": "vvix",
+    "breadth": "breadth_session",
+    "treasury": "treasury_session",
+}
+MOMENTUM_STATES = {"vx_front": "vx_front_state", "breadth": "breadth_state", "curve": "curve_state"}
+HALF_LIVES = {"vx_30d": "vx_half_life", "spx_iv_30d": "spx_iv_half_life"}
+
+
+def chained_inputs(session_files: pl.DataFrame) -> pl.DataFrame:
+    """Return one row a session: `session_date`, `inputs_sha256`, the hash of every input up to that session.
+
+    `session_files` has `session_date` and `source_sha256`, a row for each file that holds a core row of the session. Each
+    hash covers the session's own files and the hash of the session before, so a changed input changes it from its session on.
+    """
+    grouped = session_files.unique().group_by("session_date").agg(pl.col("source_sha256").sort()).sort("session_date")
+    hashes, previous = [], ""
+    for session_date, files in grouped.iter_rows():
+        previous = hashlib.sha256(f"{previous} {session_date} {' '.join(files)}".encode()).hexdigest()
+        hashes.append(previous)
+    return grouped.select("session_date").with_columns(pl.Series("inputs_sha256", hashes, dtype=pl.String))
+
+
+def signal_daily(
+    nights: pl.DataFrame,
+    *,
+    curve: pl.DataFrame,
+    momentum: pl.DataFrame,
+    mean_reversion: pl.DataFrame,
+    vol_of_vol: pl.DataFrame,
+    levels: pl.DataFrame,
+    breadth: pl.DataFrame,
+    rates: pl.DataFrame,
+    quote_counts: pl.DataFrame,
+    refusals: pl.DataFrame,
+) -> pl.DataFrame:
+    """Return mart.signal_daily: one row for each row of `nights`.
+
+    Parameters
+    ----------
+    nights
+        session_date, settings_sha256, code_version, inputs_sha256: one row a session to publish.
+    curve, momentum, mean_reversion, vol_of_vol, levels, breadth, rates
+        The feature and core tables of those names.
+    quote_counts
+        session_date, n_spx_quotes, n_vix_quotes; no row means no chain.
+    refusals
+        session_date, input: inputs a gate refused ("spx_options", "vix_options").
+
+    Notes
+    -----
+    A figure whose input is missing is null; the input is named in `missing_inputs` (with ":refused" where a gate refused
+    it), and `data_status` is then degraded.
+    """
+    spx = levels.filter(pl.col("symbol") == "SPX").select("session_date", pl.col("close").alias("spx"))
+    vix = levels.filter(pl.col("symbol") == "VIX").select("session_date", pl.col("close").alias("vix"))
+    front = momentum.filter(pl.col("series") == "vx_front").select("session_date", pl.col("rsi").alias("vx_front_rsi"))
+    rows = nights
+    for part in (
+        spx,
+        vix,
+        vol_of_vol.select("session_date", "vvix", pl.col("percentile_252d").alias("vvix_percentile_252d")),
+        curve.select(
+            "session_date", "vx1", "vx2", "contango_ratio", "basis_ratio", "constant_maturity_30d",
+            "constant_maturity_60d", "days_to_roll", "missing_reason",
+        ),
+        front,
+        _wide(momentum, "state", MOMENTUM_STATES),
+        _wide(mean_reversion, "half_life", HALF_LIVES),
+        quote_counts,
+        breadth.group_by("session_date").agg(pl.len().alias("breadth_session")),
+        rates.group_by("session_date").agg(pl.len().alias("treasury_session")),
+    ):  # fmt: skip
+        rows = rows.join(part, on="session_date", how="left", validate="1:1")
+    refused = refusals.group_by("session_date").agg(pl.col("input").sort().alias("refused"))
+    rows = rows.join(refused, on="session_date", how="left", validate="1:1").with_columns(
+        pl.col("refused").fill_null([])
+    )
+    names = [
+        pl.when(pl.col(column).is_null())
+        .then(
+            pl.lit(name) + pl.when(pl.col("refused").list.contains(name)).then(pl.lit(":refused")).otherwise(pl.lit(""))
+        )
+        .otherwise(pl.lit(None, dtype=pl.String))
+        for name, column in REQUIRED_INPUTS.items()
+    ]
+    missing = pl.concat_str(names, separator=", ", ignore_nulls=True)
+    rows = rows.with_columns(pl.when(missing != "").then(missing).alias("missing_inputs")).with_columns(
+        pl.when(pl.col("missing_inputs").is_null())
+        .then(pl.lit("complete"))
+        .otherwise(pl.lit("degraded"))
+        .alias("data_status")
+    )
+    return SIGNAL_DAILY.conform(rows.select(SIGNAL_DAILY.column_names))
+
+
+def missing_inputs(row: dict[str, object]) -> list[str]:
+    """Return the inputs a signal row names as missing."""
+    named = row["missing_inputs"]
+    return str(named).split(", ") if named else []
+
+
+def _wide(frame: pl.DataFrame, value: str, columns: dict[str, str]) -> pl.DataFrame:
+    wide = frame.select("session_date").unique()
+    for series, column in columns.items():
+        own = frame.filter(pl.col("series") == series).select("session_date", pl.col(value).alias(column))
+        wide = wide.join(own, on="session_date", how="left", validate="1:1")
+    return wide
