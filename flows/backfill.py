@@ -8,7 +8,8 @@ from datetime import date, datetime
 from pathlib import Path
 
 from prefect import flow
-from prefect.states import Completed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from flows import night
 from flows.home import find_home, locked, prepare_home

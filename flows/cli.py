@@ -83,18 +83,15 @@ def fetch_command(
     home: HomeOption = None, json_output: JsonOption = False, date: DateOption = None, now: NowOption = None
 ) -> None:
     """Download from the configured feeds into landing; nothing is published."""
-    from flows import night
-    from flows.fetch import run_fetch
-    from flows.home import find_home, locked, prepare_home
-    from flows.orchestration import configure_prefect
+    from flows.home import find_home, prepare_home
+    from flows.orchestration import configure_prefect, run_fetch
     from flows.terminal import fetch_document, show_fetch
 
     where = find_home(home)
     prepare_home(where)
     configure_prefect(where)
-    started = now or night.utc_now()
-    with locked(where, started_at=started.isoformat()):
-        outcomes = run_fetch(where, asked=date.date() if date else None, now=started)
+    with _waiting("Starting Prefect (about 12 s without a server running)", quiet=json_output):
+        outcomes = run_fetch(where, session=date.date() if date else None, now=now)
     _emit(fetch_document(outcomes), show_fetch, json_output)
     raise typer.Exit(EXIT_NOTHING_PUBLISHED if any(o.outcome in {"failed", "refused"} for o in outcomes) else 0)
 

@@ -295,7 +295,7 @@ def _for_pandas(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
 def _encoded(column: Column) -> pl.Expr:
     if column.dtype == pl.String():
         return pl.col(column.name).cast(pl.Categorical)
-    if column.dtype == pl.Date():
+    if column.dtype.is_temporal():
         return pl.col(column.name).to_physical().cast(pl.Int64)
     return pl.col(column.name)
 
@@ -378,12 +378,11 @@ def _repetitions(
     """Name the rows whose key the engine found more than once: equal rows, or contradicting ones."""
     identity = _identity(table)
     values = pl.struct(name for name in table.column_names if name not in identity)
-    rows = frame[repeated].select(
-        pl.Series("position", repeated),
+    numbered = frame[repeated].with_columns(pl.Series("position", repeated))
+    rows = numbered.select(
+        "position",
         (values.n_unique().over(identity) > 1).alias("contradicts"),
-        (pl.struct(ROW_NUMBER, pl.Series("position", repeated)).rank("ordinal").over(identity) > 1).alias(
-            "later"
-        ),
+        (pl.struct(ROW_NUMBER, "position").rank("ordinal").over(identity) > 1).alias("later"),
     )
     conflicting = rows.filter("contradicts")["position"].to_numpy()
     duplicate = rows.filter(~pl.col("contradicts") & pl.col("later"))["position"].to_numpy()

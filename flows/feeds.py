@@ -1,7 +1,7 @@
 """The free public feeds: what to ask for a session, when it is due, and what became of it.
 
 A plan is a list of requests; `fetch_feeds` asks for them in turn (the feeds sit on two hosts and are paced by host, so
-asking side by side would gain nothing), stages each verified body and lands it. Every request ends in an outcome; none
+asking side by side would gain nothing) and lands each verified body. Every request ends in an outcome; none
 stops the others. The address templates are those of the vendors' pages, the bases are settings.
 """
 
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from flows.download_cache import DownloadCache, Staged
+from flows.download_cache import DownloadCache
 from flows.downloads import (
     FeedAbsent,
     FeedRefused,
@@ -28,6 +28,7 @@ from flows.downloads import (
     download,
     open_client,
 )
+from flows.landing import land_file
 from transforms.sessions import (
     INDEX_CLOSE,
     INDEX_HALF_DAY_CLOSE,
@@ -182,9 +183,9 @@ def fetch_feeds(
 ) -> list[FeedOutcome]:
     """Download and land the files of a plan; return one outcome per request, in the plan's order.
 
-    The caller holds the home's lock. What an interrupted run had verified is landed first; what it had landed for the
-    same session is not asked for again if it reaches the session. A host that gave no answer, or asked for fewer requests, to the end of one file's
-    attempts is not asked again.
+    The caller holds the home's lock. What an interrupted run has landed for the same session is not asked for again if
+    it reaches the session; what a run that ended has landed is asked for conditionally. A host that to the end of one
+    file's attempts gives no answer, or asks for fewer requests, is not asked again.
 
     Parameters
     ----------
@@ -197,8 +198,6 @@ def fetch_feeds(
     progress
         Called before each request with its number, the number of all, and its feed.
     """
-    for url in cache.staged():
-        cache.land(url)
     cache.sweep()
     lost_hosts: set[str] = set()
     outcomes = []
@@ -289,9 +288,8 @@ def _verdict(
     is_due = now >= request.available_by
     match answer:
         case Fetched():
-            staged = Staged(answer.known, request.name, request.session_date, received_at=now)
-            cache.stage(request.url, answer.payload, staged)
-            cache.land(request.url)
+            land_file(cache.home, answer.payload, source=request.source, name=request.name, received_at=now)
+            cache.note_landed(request.url, answer.known, session_date=request.session_date)
             verdict = _freshness(request, "landed", last_session=answer.known.last_session, now=now)
             return replace(verdict, n_bytes=answer.n_bytes)
         case NotModified():
@@ -360,9 +358,7 @@ def _chain_requests(session: date, *, base: str, calendar: TradingCalendar) -> l
     ]
 
 
-def _contract_requests(
-    session: date, *, addresses: FeedAddresses, calendar: TradingCalendar
-) -> list[FeedRequest]:
+def _contract_requests(session: date, *, addresses: FeedAddresses, calendar: TradingCalendar) -> list[FeedRequest]:
     return [
         FeedRequest(
             feed=f"vx_contract {expiration}",

@@ -325,15 +325,10 @@ def _result(
 
 
 def plain_stages(progress: Progress | None = None) -> Stages:
-    """Return the stages as plain functions, for commands and tests that need no scheduler."""
-
-    def fetch_stage(root: Path, asked: date | None, now: datetime) -> list[str]:
-        from flows.fetch import fetch_into_landing
-
-        return fetch_into_landing(Home(root), settings=read_settings(Home(root)), asked=asked, now=now)
+    """Return the stages as plain functions, for tests and tools that need no scheduler; nothing is downloaded."""
 
     return Stages(
-        fetch=fetch_stage,
+        fetch=lambda root, asked, now: [],
         ingest=lambda root, paths: take_in(
             Home(root), settings=read_settings(Home(root)), paths=paths, progress=progress
         ),

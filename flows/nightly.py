@@ -9,12 +9,13 @@ from datetime import date, datetime
 from pathlib import Path
 
 from prefect import flow
-from prefect.states import Completed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from flows import night
 from flows.analyze import analyze_task
 from flows.evaluate import evaluate_task
-from flows.fetch import fetch_task
+from flows.fetch import fetch_stage
 from flows.home import find_home, locked, prepare_home
 from flows.ingest import ingest_task
 from flows.night import NightResult, Stages
@@ -24,7 +25,7 @@ from flows.validate import validate_task
 
 STATE_NAMES = {"published": "Published", "degraded": "Degraded", "refused": "Degraded", "nothing": "NothingDue"}
 TASKS = Stages(
-    fetch=fetch_task,
+    fetch=fetch_stage,
     ingest=ingest_task,
     analyze=analyze_task,
     validate=validate_task,

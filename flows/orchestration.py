@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flows.home import Home
 
 if TYPE_CHECKING:
+    from flows.feeds import FeedOutcome
     from flows.night import NightResult
 
 EPHEMERAL_STARTUP_SECONDS = "120"
@@ -48,6 +49,13 @@ def run_backfill(home: Home, *, start: date, end: date, restate: bool, now: date
 
     state = backfill(start=start, end=end, home=home.root, restate=restate, now=now, return_state=True)
     return _result_of(state)
+
+
+def run_fetch(home: Home, *, session: date | None, now: datetime | None) -> "list[FeedOutcome]":
+    """Run the fetch flow in this process and return what became of each download."""
+    from flows.fetch import fetch
+
+    return fetch(session=session, home=home.root, now=now)
 
 
 def _result_of(state: Any) -> "NightResult":

@@ -76,6 +76,7 @@ class FeedSettings(Section):
     treasury: str = (
         "https://home.treasury.gov/resource-center/data-chart-center/interest-rates/daily-treasury-rates.csv"
     )
+    vx_weeklies: bool = Field(False, description="Whether weekly VX contracts are downloaded too.")
     fetch_in_nightly: bool = Field(False, description="Whether a night downloads before it reads the inbox.")
     min_seconds_between_requests: float = Field(0.5, ge=0, le=60)
     timeout_seconds: float = Field(30, gt=0, le=600)

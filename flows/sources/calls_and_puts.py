@@ -27,7 +27,8 @@ SIDE_COLUMNS = {
     "open_interest": ("open interest", "open int"),
 }
 KNOWN = ("net", "net.2", "gamma", "gamma.2")
-EXPIRATION_FORMATS = ("%a %b %d %Y", "%m/%d/%Y", "%Y-%m-%d", "%d-%m-%y")
+# Two digits of a year first: read as four, "23" is the year 23.
+EXPIRATION_FORMATS = ("%a %b %d %Y", "%d-%m-%y", "%m/%d/%y", "%m/%d/%Y", "%Y-%m-%d")
 
 
 def chain_header(head: str) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
     RefusedFile
         If a column is missing or no line quotes SPX or VIX options.
     """
-    has_close = "bid_eod" in _header(delivery)
+    has_close = any(name.endswith("_eod") for name in _header(delivery))
     suffixes = ("1545", "eod") if has_close else ("1545",)
     lines = read_lines(
         delivery,

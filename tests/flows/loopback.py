@@ -1,4 +1,4 @@
-"""A real HTTP server on 127.0.0.1 that serves the public feeds' layouts, with invented numbers, and misbehaves on request."""
+"""A real HTTP server on 127.0.0.1: the public feeds' layouts with invented numbers, and misbehavior on request."""
 
 import gzip
 import json

@@ -47,9 +47,11 @@ class Market(NamedTuple):
 
 
 def monthly_expiration(year: int, month: int, calendar: TradingCalendar) -> date:
-    after = date(year + month // 12, month % 12 + 1, 1)
-    friday = after + timedelta(days=(4 - after.weekday()) % 7 + 14)
-    day = friday - timedelta(days=30)
+    # The contracts of 2004 and 2005 settled two days before the third Friday of their own month.
+    own_month = (year, month) < (2005, 12)
+    first = date(year, month, 1) if own_month else date(year + month // 12, month % 12 + 1, 1)
+    friday = first + timedelta(days=(4 - first.weekday()) % 7 + 14)
+    day = friday - timedelta(days=2 if own_month else 30)
     if not (calendar.is_session(day) and calendar.is_session(friday)):
         day -= timedelta(days=1)
         while not calendar.is_session(day):

@@ -88,7 +88,7 @@ def curve_daily(
     -------
     pl.LazyFrame
         Prices in points, ratios as decimals. `missing_reason` holds `missing_contract` where a listed month
-        among VX1 to VX7 has no row or VX1 or VX2 does not exist, and `missing_vix`; a figure that needs what
+        among VX1 to VX7 has no row or VX2 does not exist, and `missing_vix`; a figure that needs what
         is missing is null. Before 2006-10-20 fewer than seven months could be listed: then the slope is null
         without a reason.
 
@@ -109,7 +109,7 @@ def curve_daily(
     vx1, vx2, vix_close = pl.col("settle_1"), pl.col("settle_2"), pl.col("vix")
     settles = [pl.col(f"settle_{rank}") for rank in CURVE_RANKS]
     days = [pl.col(f"days_{rank}") for rank in CURVE_RANKS]
-    lacks_contract = pl.col("lacks_contract") | vx1.is_null() | vx2.is_null()
+    lacks_contract = pl.col("lacks_contract") | vx2.is_null()
     return (
         _front_index(session_grid(monthlies, calendar=calendar), held, monthlies)
         .join(_curve_wide(structure), on="session_date", how="left", validate="1:1")

@@ -117,7 +117,9 @@ def implied_forwards(
     intervals = _intervals(strike, call_bid, call_ask=call_ask, put_bid=put_bid, put_ask=put_ask)
     discount_low, discount_high = intervals[:, 2], intervals[:, 3]
     discount_factor, regression_error = _robust_line(pairs)
-    discount_error = np.hypot(regression_error, chosen.interval_share * (discount_high - discount_low))
+    # An empty region has no width to take a share of; the stale quote that emptied it does not enter the regression.
+    width = np.where(intervals[:, 4] < 0.0, 0.0, discount_high - discount_low)
+    discount_error = np.hypot(regression_error, chosen.interval_share * width)
     with np.errstate(invalid="ignore", divide="ignore"):
         rate_error = discount_error / (discount_factor * time_to_expiry)
         own = (

@@ -124,10 +124,11 @@ def implied_vol(
     workers = n_threads or (2 if len(starts) >= _CHUNKS_FOR_TWO_THREADS else 1)
 
     def solve(own_starts: range) -> None:
+        work = np.empty((5, min(n_rows, CHUNK_ROWS)))
         for start in own_starts:
             rows = slice(start, start + CHUNK_ROWS)
             with np.errstate(all="ignore"):
-                vol[rows], status[rows] = _solve_chunk(*(column[rows] for column in columns))
+                vol[rows], status[rows] = _solve_chunk(*(column[rows] for column in columns), work)
 
     if workers == 1:
         solve(starts)
@@ -138,7 +139,7 @@ def implied_vol(
 
 
 def _solve_chunk(
-    price: Floats, forward: Floats, strike: Floats, time: Floats, discount: Floats, is_call: Bools
+    price: Floats, forward: Floats, strike: Floats, time: Floats, discount: Floats, is_call: Bools, work: Floats
 ) -> tuple[Floats, Statuses]:
     """Return vols and statuses of one chunk: the common case at once, the rest by `_solve_rest`."""
     distance = forward - strike
@@ -153,9 +154,9 @@ def _solve_chunk(
     log_b = np.log(b) + _HALF_LOG_TWO_PI
 
     s = _initial_guess(x, b)
-    step, _ = _lower_step(x, s, log_b, SHORT_FIT)
+    step, _ = _lower_step(x, s, log_b, SHORT_FIT, work)
     s += s * step
-    step, b_over_vol_vega = _lower_step(x, s, log_b, FULL_FIT)
+    step, b_over_vol_vega = _lower_step(x, s, log_b, FULL_FIT, work)
     s += s * step
 
     vol = s / np.sqrt(time)
@@ -259,12 +260,12 @@ def _polynomial(coefficients: tuple[float, ...], at: Floats) -> Floats:
     return value
 
 
-def _lower_step(x: Floats, s: Floats, log_b: Floats, fit: MillsFit) -> tuple[Floats, Floats]:
+def _lower_step(x: Floats, s: Floats, log_b: Floats, fit: MillsFit, work: Floats | None = None) -> tuple[Floats, Floats]:
     """Return the relative step of s towards ln b(s) = ln b, and b(s)/(s*vega). `log_b` is ln b + ln(2*pi)/2."""
     z = x / s
     t = 0.5 * s
     near = z - t
-    ratio = mills_difference(near, z + t, s, fit=fit)
+    ratio = mills_difference(near, z + t, s, fit=fit, work=work)
     miss = np.log(ratio)
     near *= near
     near *= 0.5

@@ -39,7 +39,7 @@ class SliceGrid:
 
     @property
     def n_slices(self) -> int:
-        return self.strike.shape[0]
+        return int(self.strike.shape[0])
 
     def of_quotes(self, padded: Floats) -> Floats:
         """Return the value of each quote's strike from an array of shape (n_slices, width)."""

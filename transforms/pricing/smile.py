@@ -30,6 +30,8 @@ START_ETA = (0.3, 0.5, 0.7, 0.85, 1.0)
 START_QUOTES = 41
 # Quotes further out than this many standard deviations count less and less: their price is a tick or two.
 FAR_DEVIATIONS = 10.0
+# At-the-money total variance may fall by noise from one slice to the next, not by more than this factor.
+CALENDAR_OUTLIER = 1.2
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class SmileFit:
     min_g: minimum of g over the whole line. n_quotes: vols used. calendar_gap: least w_far - w_near, in units of the
     nearer slice's at-the-money variance, against the next shorter slice of the same group; NaN for the first.
     status: `fitted`, `butterfly` or `calendar` (a violation is left, its size in min_g or calendar_gap), or refused:
-    `too_few_quotes`, `atm_mismatch`.
+    `too_few_quotes`, `calendar_outlier` (its at-the-money variance contradicts its neighbors'), `atm_mismatch`.
     """
 
     slices: SviSlices
@@ -109,13 +111,17 @@ def fit_smiles(
     )
     packed = np.take_along_axis(used, columns, axis=1)
     quotes = _Quotes(k, bid, mid, ask, packed, time_to_expiry, settlement_group)
+    outlier = _calendar_outliers(quotes.rows(rows))
+    status[rows[outlier]] = "calendar_outlier"
+    rows = rows[~outlier]
     # Once with every slice; again without those that came out at odds with their own quotes.
     for _ in range(2):
         if rows.size == 0:
             break
         of_rows = quotes.rows(rows)
-        problem, atm_vol = _problem(of_rows, vol_floor=chosen.vol_floor)
+        problem = _problem(of_rows, vol_floor=chosen.vol_floor)
         theta, scale = least_squares_surface(problem, _start(problem, of_rows)), problem.scale
+        atm_vol = _atm_vol(of_rows)
         error = np.abs(np.sqrt(total_variance(theta, np.zeros((rows.size, 1)))[:, 0]) - 1.0) * atm_vol
         sane = error <= chosen.max_atm_error + chosen.max_atm_error_share * atm_vol
         if sane.all():
@@ -164,30 +170,52 @@ def _blank(used: Flags, status: NDArray[np.str_]) -> SmileFit:
     )
 
 
-def _problem(quotes: _Quotes, *, vol_floor: float) -> tuple[Problem, Floats]:
-    """Return the scaled quotes and each slice's at-the-money vol, linear in k between the quotes around it."""
-    used = quotes.used
-    last_below = (used & (quotes.k < 0.0)).sum(axis=1)[:, None] - 1
+def _atm_vol(quotes: _Quotes) -> Floats:
+    """Return each slice's vol at the forward, linear in k between the quotes around it."""
+    last_below = (quotes.used & (quotes.k < 0.0)).sum(axis=1)[:, None] - 1
     k_low, k_high, vol_low, vol_high = (
         np.take_along_axis(values, last_below + step, axis=1)[:, 0]
         for values in (quotes.k, quotes.vol_mid)
         for step in (0, 1)
     )
-    atm_vol = vol_low - (vol_high - vol_low) * k_low / (k_high - k_low)
+    return np.asarray(vol_low - (vol_high - vol_low) * k_low / (k_high - k_low))
+
+
+def _calendar_outliers(quotes: _Quotes) -> Flags:
+    """Return the slices to leave out so that at-the-money variance never falls by more than CALENDAR_OUTLIER.
+
+    Of two slices in conflict the one that is in more conflicts goes first, so that one bad slice does not take the
+    good ones after it along. Rows are ordered by group and time.
+    """
+    variance = _atm_vol(quotes) ** 2 * quotes.tau
+    alike = quotes.group[:, None] == quotes.group[None, :]
+    falls = np.triu(alike & (variance[:, None] > CALENDAR_OUTLIER * variance[None, :]), 1)
+    conflict = falls | falls.T
+    outlier = np.zeros(variance.size, dtype=np.bool_)
+    while conflict.any():
+        worst = int(np.argmax(conflict.sum(axis=1)))
+        outlier[worst] = True
+        conflict[worst], conflict[:, worst] = False, False
+    return outlier
+
+
+def _problem(quotes: _Quotes, *, vol_floor: float) -> Problem:
+    """Return the scaled quotes of slices ordered by group and time."""
+    used = quotes.used
+    atm_vol = _atm_vol(quotes)
     scale = atm_vol**2 * quotes.tau
     x = np.where(used, quotes.k / np.sqrt(scale)[:, None], 0.0)
     half = 0.5 * (quotes.vol_ask - quotes.vol_bid)
     half = np.maximum(np.where(np.isnan(half), quotes.vol_ask - quotes.vol_mid, half), vol_floor)
     variance_per_vol = 2.0 * quotes.vol_mid * (quotes.tau / scale)[:, None]
     weight = 1.0 / (variance_per_vol * half * (1.0 + (x / FAR_DEVIATIONS) ** 4))
-    problem = Problem(
+    return Problem(
         x=x,
         y=np.where(used, (quotes.vol_mid / atm_vol[:, None]) ** 2, 1.0),
         weight=np.where(used, weight, 0.0),
         scale=scale,
         linked=quotes.group[1:] == quotes.group[:-1],
     )
-    return problem, atm_vol
 
 
 def _thinned(problem: Problem) -> Problem:

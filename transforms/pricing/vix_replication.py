@@ -20,7 +20,7 @@ class VixReplication:
     """The index of one session and what it was made of.
 
     level: points, NaN if the interpolated variance is negative. terms, strips, minutes, rates: near and next term;
-    minutes to settlement from the quotes' instant; rates decimal, continuously compounded, from the curve `rate_source`.
+    minutes from the quotes' instant to settlement; rates decimal, continuously compounded, of the curve `rate_source`.
     """
 
     session_date: date
@@ -77,7 +77,7 @@ def _term_strip(
     of_term = quotes.filter((pl.col("root") == term.root) & (pl.col("expiration") == term.expiration))
     grid = slice_grid(of_term)
     settlement = settlement_instant(term.root, term.expiration, calendar=calendar)
-    minutes = (settlement - of_term["quote_ts"].max()).total_seconds() / 60.0
+    minutes = (settlement - of_term.item(0, "quote_ts")).total_seconds() / 60.0
     years = minutes / MINUTES_365_DAYS
     rate = float(rates.rate(np.array([years]))[0])
     strip = cboe_strip(

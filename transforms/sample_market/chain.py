@@ -72,11 +72,18 @@ class Chain:
         return np.array([item.root.startswith("VIX") for item in self.slices])[self.slice_index]
 
 
-def true_chain(path: MarketPath, row: int, *, calendar: TradingCalendar, only: frozenset[date] | None = None) -> Chain:
-    """Return the chain of path row `row`; `only` keeps the SPX slices of those expirations (VIX slices always stay)."""
+def true_chain(
+    path: MarketPath, row: int, *, calendar: TradingCalendar, slices_at_close: list[Slice] | None = None
+) -> Chain:
+    """Return the chain of path row `row`.
+
+    With `slices_at_close` it holds those slices only (SPX before VIX) and the close stands in for the earlier snapshot:
+    what the published indices need.
+    """
     day: date = path.clock.sessions[path.first + row].astype(object)
-    spx = [item for item in spx_slices(day, calendar) if only is None or item.expiration in only]
-    vix = list(vix_slices(day, calendar))
+    listed = slices_at_close or [*spx_slices(day, calendar), *vix_slices(day, calendar)]
+    spx = [item for item in listed if not item.root.startswith("VIX")]
+    vix = listed[len(spx) :]
     slices = tuple(spx + vix)
     strikes = [*_spx_strikes(path, row, day=day, slices=spx), *[VIX_STRIKES] * len(vix)]
     counts = np.array([len(item) for item in strikes])
@@ -88,22 +95,23 @@ def true_chain(path: MarketPath, row: int, *, calendar: TradingCalendar, only: f
     codes = np.array([ROOT_CODES[item.root] for item in slices])
     expirations = np.array([(item.expiration - EPOCH).days for item in slices])
     snapshots = {}
-    for state in (QUARTER_BEFORE_CLOSE, CLOSE):
+    for state in (CLOSE,) if slices_at_close else (CLOSE, QUARTER_BEFORE_CLOSE):
         truth = _slice_truth(path, row, state, spx=spx, vix=vix)
         snapshots[state] = (
             truth,
             _prices(path, row, state, slices=slices, n_spx=len(spx), truth=truth, counts=counts, strikes=all_strikes),
         )
+    earlier = snapshots.get(QUARTER_BEFORE_CLOSE, snapshots[CLOSE])
     return Chain(
         session_date=day,
         slices=slices,
-        truth_1545=snapshots[QUARTER_BEFORE_CLOSE][0],
+        truth_1545=earlier[0],
         truth_eod=snapshots[CLOSE][0],
         slice_index=slice_index,
         strike=strike,
         is_call=is_call,
         keys=series_keys(expirations[slice_index], codes[slice_index], strike, is_call),
-        true_1545=snapshots[QUARTER_BEFORE_CLOSE][1],
+        true_1545=earlier[1],
         true_eod=snapshots[CLOSE][1],
         spot_1545=float(path.spot[row, QUARTER_BEFORE_CLOSE]),
         spot_eod=float(path.spot[row, CLOSE]),
@@ -128,7 +136,7 @@ def _spx_strikes(path: MarketPath, row: int, *, day: date, slices: list[Slice]) 
 
 def settlement_minutes(path: MarketPath, slices: list[Slice]) -> Integers:
     """Return the UTC minute that fixes each slice's settlement: the open for AM roots, the index close for SPXW."""
-    positions = [path.clock.position(item.expiration) for item in slices]
+    positions = path.clock.positions([item.expiration for item in slices])
     pm = np.array([item.root == "SPXW" for item in slices], dtype=np.bool_)
     return np.where(pm, path.clock.closes[positions], path.clock.opens[positions])
 

@@ -46,9 +46,9 @@ class VarianceClock:
     at_open: Floats
     at_close: Floats
 
-    def position(self, day: date | np.datetime64) -> int:
-        """Return the index of a session day in `sessions`."""
-        return int(np.searchsorted(self.sessions, np.datetime64(day)))
+    def positions(self, days: list[date]) -> npt.NDArray[np.int64]:
+        """Return the indices of session days in `sessions`."""
+        return np.searchsorted(self.sessions, np.array(days, dtype="datetime64[D]"))
 
     def at(self, instants: npt.ArrayLike) -> Floats:
         """Return the clock (years of variance) at UTC minutes, linear between opens and closes."""

@@ -14,6 +14,7 @@ from transforms.sample_market.path import CLOSE, N_STATES, OPEN, QUARTER_BEFORE_
 from transforms.sample_market.surface import (
     at_the_money_variance,
     cumulative_variance,
+    spot_variance,
     treasury_zero_rate,
 )
 from transforms.sample_market.vix_law import clock_of_state, forward_variance, vix_law
@@ -108,7 +109,7 @@ def breadth(path: MarketPath) -> Integers:
     """Return advances, declines and unchanged issues (sessions, 3); they sum to the issues traded."""
     close = path.spot[:, CLOSE]
     returns = np.diff(np.log(close), prepend=np.log(path.spot[0, OPEN]))
-    volatility = np.sqrt(path.model.realized_share * path.model.near_variance * np.exp(path.fast + path.slow)[:, OPEN])
+    volatility = np.sqrt(spot_variance(path.model, path.fast[:, OPEN], path.slow[:, OPEN]))
     logits = 0.06 + BREADTH_SLOPE * returns * np.sqrt(252.0) / volatility + BREADTH_NOISE * path.breadth_noise
     traded = N_ISSUES + np.round(12.0 * np.sin(np.arange(len(path)))).astype(np.int64)
     unchanged = np.round(traded * 0.028 * np.exp(-0.15 * np.abs(logits))).astype(np.int64)

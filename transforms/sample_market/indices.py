@@ -8,11 +8,11 @@ from datetime import date
 
 import numpy as np
 
-from transforms.sample_market.chain import Integers, settlement_minutes, true_chain
+from transforms.sample_market.chain import Chain, Integers, settlement_minutes, true_chain
 from transforms.sample_market.clock import MINUTES_PER_YEAR, Floats
-from transforms.sample_market.listing import Slice, is_third_friday_series, spx_slices
+from transforms.sample_market.listing import Slice, is_third_friday_series, spx_slices, vix_slices
 from transforms.sample_market.path import MarketPath
-from transforms.sample_market.quotes import CENTS, Quotes, quoted_chain
+from transforms.sample_market.quotes import CENTS, two_sides
 from transforms.sample_market.surface import treasury_zero_rate
 from transforms.sessions import TradingCalendar
 
@@ -36,22 +36,23 @@ def index_closes(path: MarketPath, row: int, *, calendar: TradingCalendar) -> di
     """Return the six published indices (points, two decimals) at the close of a path row."""
     day: date = path.clock.sessions[path.first + row].astype(object)
     terms = index_terms(path, row, day=day, calendar=calendar)
-    wanted = frozenset(item.expiration for pair in terms.values() for item in pair)
-    quotes = quoted_chain(true_chain(path, row, calendar=calendar, only=wanted), seed=path.seed)
+    spx = sorted({item for pair in terms.values() for item in pair}, key=lambda item: (item.expiration, item.root))
+    vix = list(_bracket(path, row, list(vix_slices(day, calendar)), 30))
+    chain = true_chain(path, row, calendar=calendar, slices_at_close=spx + vix)
+    bid, ask = (cents / CENTS for cents in two_sides(chain, chain.true_eod, seed=path.seed))
     strips: dict[tuple[str, date], Strip] = {}
 
     def strip(item: Slice) -> Strip:
         key = (item.root, item.expiration)
         if key not in strips:
-            strips[key] = _strip(path, row, quotes, item)
+            strips[key] = _strip(path, row, chain, item, bid=bid, ask=ask)
         return strips[key]
 
     values = {}
     for name, target in TARGET_DAYS.items():
         near, far = (strip(item) for item in terms[name])
         values[name] = round(_interpolated_volatility(near, far, target), 2)
-    vix = [item for item in quotes.chain.slices if item.root.startswith("VIX")]
-    values["VVIX"] = round(_interpolated_volatility(*(strip(item) for item in _bracket(path, row, vix, 30)), 30), 2)
+    values["VVIX"] = round(_interpolated_volatility(strip(vix[0]), strip(vix[1]), 30), 2)
     near, far = (strip(item) for item in terms["SKEW"])
     weight = (far.years - 30 / 365) / (far.years - near.years)
     values["SKEW"] = round(100.0 - 10.0 * (weight * near.skewness + (1.0 - weight) * far.skewness), 2)
@@ -117,13 +118,13 @@ def strip_of_quotes(
     return Strip(years=years, variance=float(variance), skewness=float(skewness))
 
 
-def _strip(path: MarketPath, row: int, quotes: Quotes, item: Slice) -> Strip:
-    rows: Integers = quotes.chain.rows_of(quotes.chain.slices.index(item))
-    bid, ask = quotes.bid_eod[rows] / CENTS, quotes.ask_eod[rows] / CENTS
+def _strip(path: MarketPath, row: int, chain: Chain, item: Slice, *, bid: Floats, ask: Floats) -> Strip:
+    rows = chain.rows_of(chain.slices.index(item))
+    bid, ask = bid[rows], ask[rows]
     years = _minutes_left(path, row, [item])[0] / MINUTES_PER_YEAR
     rate = treasury_zero_rate(float(path.level_rate[row]), float(path.short_rate[row]), np.array([years]))
     return strip_of_quotes(
-        quotes.strike[rows][::2] / 1_000.0, bid[::2], ask[::2], bid[1::2], ask[1::2], rate=float(rate[0]), years=years
+        chain.strike[rows][::2] / 1_000.0, bid[::2], ask[::2], bid[1::2], ask[1::2], rate=float(rate[0]), years=years
     )
 
 

@@ -26,6 +26,7 @@ MONTH_END_DAYS = 400
 PM_MONTHLY_DAYS = 130
 AM_MONTHLY_DAYS = 400
 QUARTERLY_DAYS = 760
+DECEMBER_DAYS = 1_850
 VIX_MONTHLY_DAYS = 215
 VX_MONTHLY_DAYS = 275
 VIX_WEEKLY_DAYS = 40
@@ -47,10 +48,11 @@ OUTER_STEP, LEAP_STEP = 200, 100
 OUTER_LOW, OUTER_HIGH = 0.25, 1.30
 VIX_STRIKES: Strikes = np.concatenate(
     [
+        np.arange(5_000, 10_000, 1_000),
         np.arange(10_000, 20_000, 500),
         np.arange(20_000, 30_000, 1_000),
         np.arange(30_000, 50_000, 2_500),
-        np.arange(50_000, 105_000, 5_000),
+        np.arange(50_000, 105_000, 10_000),
     ]
 )
 
@@ -76,16 +78,16 @@ def spx_slices(day: date, calendar: TradingCalendar) -> tuple[Slice, ...]:
             )
 
     year, month = day.year, day.month
-    for _ in range(62):
-        monthly = spx_monthly_expiration(year, month, calendar=calendar)
-        span = AM_MONTHLY_DAYS
-        if month in QUARTER_MONTHS:
-            span = 1_850 if month == 12 else QUARTERLY_DAYS
-        add("SPX", monthly, span, dense=True)
-        month_end = calendar.before(date(*next_month(year, month), 1))
+    for ahead in range(DECEMBER_DAYS // 30 + 1):
         quarterly = month in QUARTER_MONTHS
-        add("SPXW", monthly, PM_MONTHLY_DAYS, dense=True)
-        add("SPXW", month_end, MONTH_END_DAYS if quarterly else MONTH_END_DAYS // 2, dense=True)
+        if ahead <= QUARTERLY_DAYS // 30 + 1 or month == 12:
+            monthly = spx_monthly_expiration(year, month, calendar=calendar)
+            span = DECEMBER_DAYS if month == 12 else QUARTERLY_DAYS if quarterly else AM_MONTHLY_DAYS
+            add("SPX", monthly, span, dense=True)
+            add("SPXW", monthly, PM_MONTHLY_DAYS, dense=True)
+        if ahead <= MONTH_END_DAYS // 30 + 1:
+            month_end = calendar.before(date(*next_month(year, month), 1))
+            add("SPXW", month_end, MONTH_END_DAYS if quarterly else MONTH_END_DAYS // 2, dense=True)
         year, month = next_month(year, month)
     for session in calendar.between(day, day + timedelta(days=DAILY_DAYS)):
         add("SPXW", session, DAILY_DAYS, dense=False)

@@ -11,7 +11,7 @@ class MarketModel:
     """Constants of the data-generating process.
 
     The at-the-money forward variance at horizon s is the two-factor exponential curve
-    f(s) = mean(s) * exp(fast * e^(-fast_reversion * s) + slow * e^(-slow_reversion * s))
+    f(s) = floor + (mean(s) - floor) * exp(fast * e^(-fast_reversion * s) + slow * e^(-slow_reversion * s))
     (Bergomi, "Smile Dynamics II", 2005), and spot moves with `realized_share` of f(0), plus jumps that also lift `fast`.
     """
 
@@ -19,6 +19,7 @@ class MarketModel:
     # Before the compensation of jumps: log spot gains about 7% a year.
     spot_drift: float = 0.135
     # Mean at-the-money forward variance now and far out: VIX near 19, an upward curve most days.
+    variance_floor: float = 0.0040
     near_variance: float = 0.0178
     far_variance: float = 0.0500
     variance_horizon: float = 0.40

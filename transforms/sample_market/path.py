@@ -126,14 +126,16 @@ def _states(
     ).tolist()
     drift = (model.spot_drift * steps).tolist()
     elapsed = steps.tolist()
-    base = model.realized_share * model.near_variance
+    # surface.spot_variance, unrolled over floats.
+    floor = model.realized_share * model.variance_floor
+    lift = model.realized_share * (model.near_variance - model.variance_floor)
     log_spot = math.log(model.start_spot)
     fast = float(start[0]) * model.fast_volatility / math.sqrt(2.0 * model.fast_reversion)
     slow = float(start[1]) * model.slow_volatility / math.sqrt(2.0 * model.slow_reversion)
     vol = 0.0
     out = np.empty((len(elapsed), 4))
     for step, passed in enumerate(elapsed):
-        variance = base * math.exp(fast + slow)
+        variance = floor + lift * math.exp(fast + slow)
         jump = jumps[step]
         log_spot += drift[step] - 0.5 * variance * passed + math.sqrt(variance) * spot_shock[step] + jump
         fast = fast * fast_decay[step] + math.exp(vol) * fast_move[step]

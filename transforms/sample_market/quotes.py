@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from transforms.sample_market.chain import Booleans, Chain, Integers
+from transforms.sample_market.chain import Chain, Integers
 from transforms.sample_market.clock import Floats
 from transforms.sample_market.noise import QUOTE_STREAM, STATIC_STREAM, normal_noise, uniform_noise
 
@@ -48,20 +48,15 @@ class Quotes:
 def quoted_chain(chain: Chain, *, seed: int) -> Quotes:
     """Return clean quotes of a chain; they depend on the seed, the session and each series alone."""
     day = chain.session_date
-    draws = {
-        name: uniform_noise(chain.keys, seed=seed, stream=QUOTE_STREAM, day=day, draw=number)
-        for number, name in enumerate(("place", "width", "trade", "range"))
-    }
-    level = _spread_level(chain)
-    bid_eod, ask_eod = _two_sides(chain, chain.true_eod, level, draws=draws)
-    bid_1545, ask_1545 = _two_sides(chain, chain.true_1545, level, draws=draws)
+    bid_eod, ask_eod = two_sides(chain, chain.true_eod, seed=seed)
+    bid_1545, ask_1545 = two_sides(chain, chain.true_1545, seed=seed)
     sizes = []
     for number, live in enumerate((bid_1545 > 0, ask_1545 > 0, bid_eod > 0, ask_eod > 0), start=10):
         noise = normal_noise(chain.keys, seed=seed, stream=QUOTE_STREAM, day=day, draw=number)
         sizes.append(np.where(live, np.ceil(MEDIAN_SIZE * np.exp(1.1 * noise)), 0).astype(np.int64))
     volume, open_interest = _activity(chain, seed=seed)
     volume = np.where(ask_eod > 0, volume, 0)
-    prints = _trade_prices(bid_eod, ask_eod, volume, draws=draws)
+    prints = _trade_prices(chain, bid_eod, ask_eod, volume, seed=seed)
     return Quotes(
         chain=chain,
         strike=chain.strike.copy(),
@@ -81,6 +76,30 @@ def quoted_chain(chain: Chain, *, seed: int) -> Quotes:
         open_interest=open_interest,
         copies=np.ones(len(chain.strike), dtype=np.int64),
     )
+
+
+def two_sides(chain: Chain, true_price: Floats, *, seed: int) -> tuple[Integers, Integers]:
+    """Return bid and ask in cents around true prices (points); 0 and 0 where the series no longer trades (price 0).
+
+    The same noise serves both snapshots of a session, so that only the market moves between them.
+    """
+    place, breadth = (
+        uniform_noise(chain.keys, seed=seed, stream=QUOTE_STREAM, day=chain.session_date, draw=draw) for draw in (0, 1)
+    )
+    level = _spread_level(chain)
+    pairs = true_price.reshape(-1, 2)
+    small = np.repeat(pairs.min(axis=1), 2)
+    intrinsic = true_price - small
+    scale = np.where(chain.is_vix(), 10.0, 1.0)
+    # Against real closing chains: 1.4 points wide at a price of 70, 0.6 at 15, 0.15 at 1, 2.5 deep in the money.
+    width = 0.02 + 0.050 * (small * scale) ** 0.75 / scale * level
+    width += (1.1 * level * np.minimum(intrinsic / 60.0, 1.0) + 0.0005 * intrinsic) / scale**0.6
+    width *= 0.8 + 0.4 * breadth
+    below = width * (0.3 + 0.4 * place)
+    bid = rounded_down(CENTS * (true_price - below))
+    ask = rounded_up(CENTS * (true_price - below + width))
+    live = np.repeat(pairs.max(axis=1) > 0.0, 2)
+    return np.where(live, bid, 0), np.where(live, ask, 0)
 
 
 def rounded_down(cents: Floats) -> Integers:
@@ -120,23 +139,6 @@ def _spread_level(chain: Chain) -> Floats:
     return np.where(is_vix, 0.9 + 0.3 * np.sqrt(years), by_slice)[chain.slice_index]
 
 
-def _two_sides(chain: Chain, true_price: Floats, level: Floats, *, draws: dict[str, Floats]) -> tuple[Integers, Integers]:
-    """Return bid and ask in cents; 0 and 0 where the series no longer trades (true price 0)."""
-    pairs = true_price.reshape(-1, 2)
-    small = np.repeat(pairs.min(axis=1), 2)
-    intrinsic = true_price - small
-    scale = np.where(chain.is_vix(), 10.0, 1.0)
-    # Against real closing chains: 1.4 points wide at a price of 70, 0.6 at 15, 0.15 at 1, 2.5 deep in the money.
-    width = 0.02 + 0.050 * (small * scale) ** 0.75 / scale * level
-    width += (1.1 * level * np.minimum(intrinsic / 60.0, 1.0) + 0.0005 * intrinsic) / scale**0.6
-    width *= 0.8 + 0.4 * draws["width"]
-    below = width * (0.3 + 0.4 * draws["place"])
-    bid = rounded_down(CENTS * (true_price - below))
-    ask = rounded_up(CENTS * (true_price - below + width))
-    live = np.repeat(pairs.max(axis=1) > 0.0, 2)
-    return np.where(live, bid, 0), np.where(live, ask, 0)
-
-
 def _activity(chain: Chain, *, seed: int) -> tuple[Integers, Integers]:
     """Return volume and open interest: most near the money and at round strikes, interest growing towards expiration."""
     truth = chain.truth_eod
@@ -159,18 +161,17 @@ def _activity(chain: Chain, *, seed: int) -> tuple[Integers, Integers]:
 
 
 def _trade_prices(
-    bid: Integers, ask: Integers, volume: Integers, *, draws: dict[str, Floats]
+    chain: Chain, bid: Integers, ask: Integers, volume: Integers, *, seed: int
 ) -> tuple[Integers, Integers, Integers, Integers]:
     """Return open, high, low, close in cents, 0 where nothing traded."""
     traded = volume > 0
-    close = rounded_up((bid + draws["trade"] * (ask - bid)).astype(np.float64))
-    other = rounded_up(close * np.exp(0.5 * (draws["range"] - 0.5)))
+    last, travel = (
+        uniform_noise(chain.keys, seed=seed, stream=QUOTE_STREAM, day=chain.session_date, draw=draw) for draw in (2, 3)
+    )
+    close = rounded_up((bid + last * (ask - bid)).astype(np.float64))
+    other = rounded_up(close * np.exp(0.5 * (travel - 0.5)))
     opening = np.where(volume > 1, other, close)
     high = np.maximum(opening, close)
     low = np.minimum(opening, close)
     return tuple(np.where(traded, prices, 0) for prices in (opening, high, low, close))  # type: ignore[return-value]
 
-
-def crossed_rows(quotes: Quotes) -> Booleans:
-    """Return, per row, whether the closing bid is above the ask."""
-    return quotes.bid_eod > quotes.ask_eod

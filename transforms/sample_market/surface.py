@@ -26,9 +26,15 @@ def cumulative_variance(model: MarketModel, fast: Floats, slow: Floats) -> Float
     mean = model.far_variance + (model.near_variance - model.far_variance) * np.exp(-middle / model.variance_horizon)
     exponent = fast[..., None] * np.exp(-model.fast_reversion * middle)
     exponent += slow[..., None] * np.exp(-model.slow_reversion * middle)
-    pieces = mean * np.exp(exponent) * np.diff(HORIZONS)
+    pieces = (model.variance_floor + (mean - model.variance_floor) * np.exp(exponent)) * np.diff(HORIZONS)
     start = np.zeros((*pieces.shape[:-1], 1))
     return np.concatenate([start, np.cumsum(pieces, axis=-1)], axis=-1)
+
+
+def spot_variance(model: MarketModel, fast: Floats | float, slow: Floats | float) -> Floats:
+    """Return the annual variance with which spot diffuses: `realized_share` of the forward variance at horizon 0."""
+    lifted = (model.near_variance - model.variance_floor) * np.exp(np.asarray(fast) + slow)
+    return np.asarray(model.realized_share * (model.variance_floor + lifted))
 
 
 def at_the_money_variance(cumulative: Floats, horizons: Floats) -> Floats:

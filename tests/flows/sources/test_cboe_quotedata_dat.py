@@ -88,10 +88,10 @@ def test_a_file_that_cannot_serve_is_refused(content: bytes, message: str, calen
 
 def test_the_layout_before_2018_is_refused_for_its_missing_expirations(calendar: TradingCalendar) -> None:
     content = (
-        "SPX (S&P 500 INDEX),2663.42,+2.1\r\nDec 19 2017 @ 13:05 ET\r\n"
-        "Calls,Last Sale,Net,Bid,Ask,Vol,Open Int,Puts,Last Sale,Net,Bid,Ask,Vol,Open Int,\r\n"
-        "18 Dec 1325.00 (SPX1821L1325),0,0,1300.1,1310.4,0,12,18 Dec 1325.00 (SPX1821X1325),9,0,8,10,0,40,\r\n"
-    ).encode()
+        b"SPX (S&P 500 INDEX),2663.42,+2.1\r\nDec 19 2017 @ 13:05 ET\r\n"
+        b"Calls,Last Sale,Net,Bid,Ask,Vol,Open Int,Puts,Last Sale,Net,Bid,Ask,Vol,Open Int,\r\n"
+        b"18 Dec 1325.00 (SPX1821L1325),0,0,1300.1,1310.4,0,12,18 Dec 1325.00 (SPX1821X1325),9,0,8,10,0,40,\r\n"
+    )
     with pytest.raises(RefusedFile, match="layout before 2018 has no expiration column"):
         read(content, calendar=calendar)
 
