@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install test lint types docs wheel clean
+.PHONY: install demo test lint types docs wheel clean
 
 install: $(STAMP)
 
@@ -12,6 +12,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	touch $(STAMP)
+
+demo: $(STAMP)
+	rm -rf alvh-demo
+	$(BIN)/alvh demo --home alvh-demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal

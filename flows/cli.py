@@ -121,6 +121,28 @@ def backfill_command(
     raise typer.Exit(result.exit_code)
 
 
+@app.command("demo")
+def demo_command(
+    sessions: Annotated[int, typer.Option(min=1, max=2000, help="Sessions with option chains.")] = 60,
+    seed: Annotated[int, typer.Option(help="Seed of the market; one seed, one market, to the byte.")] = 1,
+    home: HomeOption = None,
+    json_output: JsonOption = False,
+    now: NowOption = None,
+) -> None:
+    """Build a sample market, run every session of it in one flow run, show the last night."""
+    from flows.home import find_home, prepare_home
+    from flows.orchestration import configure_prefect, run_demo
+    from flows.terminal import night_document, show_night
+
+    where = find_home(home or Path("alvh-demo"))
+    prepare_home(where)
+    configure_prefect(where)
+    with _waiting("Making the market; Prefect takes about 12 s to start", quiet=json_output):
+        result = run_demo(where, n_sessions=sessions, seed=seed, now=now)
+    _emit(night_document(where, result), show_night, json_output)
+    raise typer.Exit(result.exit_code)
+
+
 @app.command("sql")
 def sql_command(
     query: Annotated[
@@ -288,12 +310,12 @@ def main() -> None:
     except UsageError as error:
         _complain(error)
         sys.exit(EXIT_WRONG_USE)
-    except AlvhError as error:
+    except (AlvhError, OSError) as error:
         _complain(error)
         sys.exit(EXIT_NOTHING_PUBLISHED)
 
 
-def _complain(error: AlvhError) -> None:
+def _complain(error: AlvhError | OSError) -> None:
     if "--json" in sys.argv:
         print(json.dumps({"error": type(error).__name__, "message": str(error)}))
     else:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 
@@ -21,6 +21,8 @@ JUDGED_TABLES = (
     "core.treasury_rate",
 )
 
+JUDGED = ["session_date", "table_name", "check_name", "outcome", "n_rows", "n_failed", "detail"]
+
 
 @dataclass(frozen=True)
 class Validation:
@@ -32,11 +34,22 @@ class Validation:
 
 
 def validate_nights(
-    warehouse: Warehouse, *, sessions: Sequence[date], settings: Settings, calendar: TradingCalendar
+    warehouse: Warehouse,
+    *,
+    sessions: Sequence[date],
+    nights: Sequence[date],
+    settings: Settings,
+    calendar: TradingCalendar,
 ) -> dict[date, Validation]:
-    """Write mart.data_quality for the sessions and return each one's outcome."""
+    """Write mart.data_quality for the sessions and return each one's outcome.
+
+    With them are judged again those of the earlier `nights` that would be judged differently now: gates look back over
+    other sessions, and a snapshot that was not chosen is judged too.
+    """
     offending = warehouse.run_checks()
     gates = gate_results(warehouse, settings=settings, calendar=calendar)
+    outdated = _outdated_nights(warehouse, nights, offending=offending, gates=gates, settings=settings)
+    sessions = sorted({*sessions, *outdated})
     rules = warehouse.read_meta("meta.rule")
     futures = warehouse.read(BY_NAME["core.futures_settlement"])
     levels = warehouse.read(BY_NAME["core.index_level"])
@@ -62,6 +75,32 @@ def validate_nights(
         with warehouse.transaction():
             warehouse.write_changes(DATA_QUALITY, pl.concat(frames), sessions=list(sessions))
     return found
+
+
+def _outdated_nights(
+    warehouse: Warehouse,
+    nights: Sequence[date],
+    *,
+    offending: dict[str, pl.DataFrame],
+    gates: pl.DataFrame,
+    settings: Settings,
+) -> set[date]:
+    """Return the nights whose rows would differ now: soon after a changed session, or with other gates or checks."""
+    # In days, half as long again as the sessions that a gate looks back over.
+    reach = timedelta(days=2 * settings.gates.history_sessions + 7)
+    changed = sorted(warehouse.dirty_sessions())
+    reached = {night for night in nights if any(night - reach <= day <= night for day in changed)}
+    written = warehouse.read(DATA_QUALITY, sessions=list(nights)).select(JUDGED)
+    checks = pl.DataFrame(_sql_checks(offending), schema_overrides=DATA_QUALITY.polars_schema)
+    now = [
+        pl.DataFrame([{**row, "session_date": day} for row in _gate_rows(own)], schema=DATA_QUALITY.polars_schema)
+        for (day,), own in gates.filter(pl.col("session_date").is_in(list(nights))).group_by("session_date")
+    ]
+    now.append(pl.DataFrame({"session_date": nights}, schema={"session_date": pl.Date()}).join(checks, how="cross"))
+    differing = pl.concat([frame.select(JUDGED) for frame in now]).join(
+        written, on=JUDGED, how="anti", nulls_equal=True
+    )
+    return {*reached, *differing["session_date"].to_list()}
 
 
 def _validation(session: date, rows: pl.DataFrame) -> Validation:

@@ -6,6 +6,7 @@ from datetime import date
 
 import polars as pl
 
+from flows.provenance import code_version
 from flows.settings import IndicatorSettings, Settings, settings_from
 from flows.warehouse import Warehouse
 from transforms.indicators.breadth import advance_decline_line
@@ -36,12 +37,13 @@ def analyze_through_time(warehouse: Warehouse, *, settings: Settings, calendar: 
     A session that was published keeps the settings it was published with: a changed setting acts from the next night on.
     """
     inputs = _inputs(warehouse)
-    frames = daily_features(inputs, indicators=settings.indicators, calendar=calendar)
+    drawn = _drawn_before(warehouse, settings.indicators)
+    frames = daily_features(inputs, indicators=settings.indicators, calendar=calendar, drawn=drawn)
     nights = warehouse.read_meta("meta.night")
     for (text,), rows in nights.group_by("settings"):
-        then = settings_from({"indicators": settings_of(text)["indicators"]}, where="a published night").indicators
+        then = settings_from({"indicators": json.loads(text)["indicators"]}, where="a published night").indicators
         if then != settings.indicators:
-            own = daily_features(inputs, indicators=then, calendar=calendar)
+            own = daily_features(inputs, indicators=then, calendar=calendar, drawn=None)
             frames = {name: _spliced(frame, own[name], rows["session_date"]) for name, frame in frames.items()}
     result = Analyzed()
     with warehouse.transaction():
@@ -49,13 +51,21 @@ def analyze_through_time(warehouse: Warehouse, *, settings: Settings, calendar: 
             changed = warehouse.write_changes(BY_NAME[name], frame)
             if changed:
                 result.changed[name] = changed
+        warehouse.write_meta("meta.feature_origin", _origin(settings.indicators))
     return result
 
 
 def daily_features(
-    inputs: dict[str, pl.DataFrame], *, indicators: IndicatorSettings, calendar: TradingCalendar
+    inputs: dict[str, pl.DataFrame],
+    *,
+    indicators: IndicatorSettings,
+    calendar: TradingCalendar,
+    drawn: pl.DataFrame | None,
 ) -> dict[str, pl.DataFrame]:
-    """Return the daily feature tables by name, from the core tables by name."""
+    """Return the daily feature tables by name, from the core tables by name.
+
+    `drawn` is feature.mean_reversion_daily as the same code and settings made it before; None if there is none.
+    """
     futures, levels = inputs["core.futures_settlement"].lazy(), inputs["core.index_level"].lazy()
     curve = curve_daily(
         futures, levels, calendar=calendar, roll_days_before_expiry=indicators.roll_days_before_expiry
@@ -63,29 +73,64 @@ def daily_features(
     line = advance_decline_line(
         inputs["core.market_breadth"].lazy(), calendar=calendar, breadth_exchange=indicators.breadth_exchange
     )
-    mean_reversion = mean_reversion_daily(
-        curve.lazy(),
-        levels,
-        calendar=calendar,
-        n_draws=indicators.mean_reversion_draws,
-        seed=MEAN_REVERSION_SEED,
-        window=indicators.mean_reversion_window,
-    )
     return {
         "feature.term_structure": term_structure(futures, calendar=calendar).collect(),
         "feature.curve_daily": curve,
-        "feature.momentum_daily": momentum_daily(
-            curve.lazy(), line, curve_series=indicators.curve_series
-        ).collect(),
-        "feature.mean_reversion_daily": mean_reversion.collect(),
+        "feature.momentum_daily": momentum_daily(curve.lazy(), line, curve_series=indicators.curve_series).collect(),
+        "feature.mean_reversion_daily": _mean_reversion(
+            curve, levels, indicators=indicators, calendar=calendar, drawn=drawn
+        ),
         "feature.vol_of_vol_daily": vol_of_vol_daily(levels, calendar=calendar).collect(),
     }
 
 
-def settings_of(text: str) -> dict[str, dict[str, object]]:
-    """Return recorded settings from their JSON text."""
-    parsed: dict[str, dict[str, object]] = json.loads(text)
-    return parsed
+def _mean_reversion(
+    curve: pl.DataFrame,
+    levels: pl.LazyFrame,
+    *,
+    indicators: IndicatorSettings,
+    calendar: TradingCalendar,
+    drawn: pl.DataFrame | None,
+) -> pl.DataFrame:
+    """Return feature.mean_reversion_daily, drawing intervals only for rows whose estimate is not the one drawn before.
+
+    The draws of a row depend on its seed, series, session and window alone, and two seconds of them a night are most of
+    what a night would cost. A window that changed has another estimate.
+    """
+
+    def estimated(sessions: list[date] | None) -> pl.DataFrame:
+        return mean_reversion_daily(
+            curve.lazy(),
+            levels,
+            calendar=calendar,
+            n_draws=indicators.mean_reversion_draws,
+            seed=MEAN_REVERSION_SEED,
+            window=indicators.mean_reversion_window,
+            only_sessions=sessions,
+        ).collect()
+
+    if drawn is None or drawn.is_empty():
+        return estimated(None)
+    point = ["session_date", "series", "phi", "half_life", "stand_in"]
+    fresh = estimated([]).join(drawn, on=point, how="anti", nulls_equal=True)["session_date"].unique().sort()
+    own = estimated(fresh.to_list())
+    redrawn = pl.col("session_date").is_in(fresh.implode())
+    kept = (
+        own.filter(~redrawn)
+        .drop("low_95", "high_95")
+        .join(drawn.select(*point, "low_95", "high_95"), on=point, how="left", nulls_equal=True, validate="1:1")
+    )
+    return pl.concat([own.filter(redrawn), kept.select(own.columns)])
+
+
+def _origin(indicators: IndicatorSettings) -> pl.DataFrame:
+    return pl.DataFrame({"code_version": [code_version()], "indicators": [indicators.model_dump_json()]})
+
+
+def _drawn_before(warehouse: Warehouse, indicators: IndicatorSettings) -> pl.DataFrame | None:
+    if not warehouse.read_meta("meta.feature_origin").equals(_origin(indicators)):
+        return None
+    return warehouse.read(BY_NAME["feature.mean_reversion_daily"])
 
 
 def _inputs(warehouse: Warehouse) -> dict[str, pl.DataFrame]:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from datetime import time as wall_time
-from itertools import count
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -30,6 +29,7 @@ from flows.downloads import (
 )
 from flows.landing import land_file
 from transforms.sessions import (
+    CURB_END,
     INDEX_CLOSE,
     INDEX_HALF_DAY_CLOSE,
     NEW_YORK,
@@ -108,7 +108,7 @@ class FeedOutcome:
     outcome
         landed: new bytes are in landing. not_modified: what is landed is the newest and reaches the session. pending:
         not there, and not due yet. not_yet_available: due, and the server does not have it. failed: due, and the
-        server could not be asked. refused: the answer is no use.
+        server could not be asked. refused: the answer is no use, or the address holds a later session by now.
     n_bytes
         Bytes of bodies received over the wire.
     seconds
@@ -236,7 +236,9 @@ def _answer(
     clock: Callable[[], float],
 ) -> tuple[Fetched | NotModified | FeedUnavailable | FeedRefused, int]:
     """Return what asking led to, and how many times it was asked: again, ever later, while that may help."""
-    for attempt in count(1):
+    attempt = 0
+    while True:
+        attempt += 1
         try:
             return download(request, client=client, cache=cache, calendar=calendar, clock=clock), attempt
         except FeedRefused as error:
@@ -246,7 +248,6 @@ def _answer(
             if attempt >= max_attempts or wait > MAX_WAIT_SECONDS:
                 return error, attempt
             sleep(wait)
-    raise AssertionError
 
 
 def _verdict_unasked(
@@ -266,7 +267,7 @@ def _verdict_unasked(
     if request.available_until is not None and now >= request.available_until:
         return _outcome(
             request,
-            "failed",
+            "refused",
             cache=cache,
             reason=f"this address held the session until {_local(request.available_until)} only; "
             "import a vendor's file of it",
@@ -338,7 +339,10 @@ def _outcome(
 
 
 def _chain_requests(session: date, *, base: str, calendar: TradingCalendar) -> list[FeedRequest]:
-    offered = option_close(session, calendar=calendar) + QUOTE_DELAY
+    # Until the curb session ends, a download's stamp does not show that its quotes are the close's.
+    early = calendar.is_early_close(session)
+    frozen = option_close(session, calendar=calendar) if early else to_utc(session, CURB_END)
+    offered = frozen + QUOTE_DELAY
     return [
         FeedRequest(
             feed=f"option_chain {symbol}",

@@ -23,7 +23,7 @@ from flows.snapshot_choice import choose_snapshots
 from flows.sources import ROW_NUMBER, Reading, open_delivery, recognize
 from flows.warehouse import EDITION_TABLES, RULE_SCHEMA, Warehouse
 from transforms.editions import best_rows, candidates_of, merged_candidates
-from transforms.errors import DataError, UsageError
+from transforms.errors import DataError, RefusedFile, UsageError
 from transforms.schemas import BY_NAME
 from transforms.sessions import TradingCalendar
 
@@ -145,7 +145,11 @@ def _ingest(
         for number, path in enumerate(delivered):
             if progress:
                 progress(number + 1, len(delivered), path.name)
-            payload = path.read_bytes()
+            try:
+                payload = _content(path)
+            except (OSError, RefusedFile) as error:
+                outcomes[number] = FileOutcome(path.name, "refused", reason=f"{path} cannot be read: {error}")
+                continue
             sha256 = content_hash(payload)
             if sha256 in known or sha256 in positions:
                 outcomes[number] = FileOutcome(path.name, "known", sha256=sha256, reason="the same bytes are landed")
@@ -227,10 +231,17 @@ def _read_file(name: str, payload: bytes, calendar: TradingCalendar) -> tuple[st
     delivery = open_delivery(name, payload)
     source = recognize(delivery)
     reading = source.read(delivery, calendar=calendar)
+    if reading.rejected.height and not any(frame.height for frame in reading.frames.values()):
+        first = reading.rejected.sort(ROW_NUMBER)["reason"][0]
+        raise RefusedFile(
+            f"{name}: begins like {source.NAME}, but none of its {reading.n_lines} lines can be read (the first: {first})"
+        )
     return source.NAME, reading
 
 
-def _judge_batch(batch: list[_Read], *, calendar: TradingCalendar) -> tuple[dict[str, pl.DataFrame], pl.DataFrame, pl.DataFrame]:
+def _judge_batch(
+    batch: list[_Read], *, calendar: TradingCalendar
+) -> tuple[dict[str, pl.DataFrame], pl.DataFrame, pl.DataFrame]:
     names = sorted({name for read in batch for name in read.reading.frames})
     accepted: dict[str, pl.DataFrame] = {}
     rules = [pl.DataFrame(schema=RULE_SCHEMA)]
@@ -369,14 +380,21 @@ def refresh_landed_files(warehouse: Warehouse) -> None:
 
 
 def _known_hashes(warehouse: Warehouse) -> set[str]:
-    return set(warehouse.query("select sha256 from core.landed_file")["sha256"].to_list())
+    return set(warehouse.landed_sources()["source_sha256"].to_list())
+
+
+def _content(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        # Reading a pipe or a device could wait for ever.
+        raise RefusedFile("it is no regular file")
+    return path.read_bytes()
 
 
 def _expand(paths: list[Path]) -> Iterator[Path]:
     for path in paths:
         if not path.exists():
             raise UsageError(f"{path} does not exist; name vendor files or folders that hold them")
-        if path.is_file():
+        if not path.is_dir():
             yield path
             continue
         for folder, subfolders, names in os.walk(path):

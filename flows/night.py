@@ -12,8 +12,9 @@ from pathlib import Path
 import polars as pl
 
 from flows import ledger
-from flows.features import analyze_through_time
 from flows.calendar import trading_calendar
+from flows.data_quality import Validation, validate_nights
+from flows.features import analyze_through_time
 from flows.headline import evaluate_nights
 from flows.home import Home
 from flows.intake import Ingested, Progress, ingest_inbox, ingest_paths
@@ -21,7 +22,6 @@ from flows.journal import load_journal
 from flows.publication import Publication, newest_core_session, publish_changes, published_nights
 from flows.runs import RunRecord, close_run, open_run, record_outcome
 from flows.settings import Settings, read_settings
-from flows.data_quality import Validation, validate_nights
 from flows.warehouse import Warehouse
 from transforms.errors import DataError, UsageError
 from transforms.schemas import SIGNAL_DAILY
@@ -87,24 +87,26 @@ def due_sessions(
     Raises
     ------
     UsageError
-        If the day asked for is not a trading session.
+        If the day asked for is not a trading session, or has not come yet.
     DataError
         If no core table holds any session.
     """
     calendar = trading_calendar()
-    if asked is not None:
-        if not calendar.is_session(asked):
-            raise UsageError(
-                f"{asked} is not a New York trading session; the ones beside it are "
-                f"{calendar.before(asked)} and {calendar.after(asked)}"
-            )
-        return [asked]
+    local = now.replace(tzinfo=UTC).astimezone(NEW_YORK)
+    if asked is not None and not calendar.is_session(asked):
+        raise UsageError(
+            f"{asked} is not a New York trading session; the ones beside it are "
+            f"{calendar.before(asked)} and {calendar.after(asked)}"
+        )
+    if asked is not None and asked > local.date():
+        raise UsageError(f"{asked} has not come yet: it is {local:%Y-%m-%d %H:%M} in New York")
     newest = newest_core_session(warehouse)
     if newest is None:
         raise DataError(
             f"{home.root} holds no market data yet; import files, fetch them, or drop them into {home.inbox}"
         )
-    local = now.replace(tzinfo=UTC).astimezone(NEW_YORK)
+    if asked is not None:
+        return [asked]
     today = local.date() if local.time() >= INDEX_CLOSE else calendar.before(local.date())
     newest = min(newest, today)
     nights = published_nights(home.published)
@@ -133,7 +135,9 @@ def validate(home: Home, *, settings: Settings, sessions: Sequence[date]) -> dic
     with Warehouse(home.warehouse) as warehouse:
         nights = set(warehouse.read_meta("meta.night")["session_date"].to_list())
         touched = sorted({*sessions, *(warehouse.dirty_sessions() & nights)})
-        return validate_nights(warehouse, sessions=touched, settings=settings, calendar=trading_calendar())
+        return validate_nights(
+            warehouse, sessions=touched, nights=sorted(nights), settings=settings, calendar=trading_calendar()
+        )
 
 
 def evaluate(home: Home, *, settings: Settings, sessions: Sequence[date]) -> dict[date, list[str]]:

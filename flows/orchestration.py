@@ -51,6 +51,13 @@ def run_backfill(home: Home, *, start: date, end: date, restate: bool, now: date
     return _result_of(state)
 
 
+def run_demo(home: Home, *, n_sessions: int, seed: int, now: datetime | None) -> "NightResult":
+    """Run the demo flow in this process and return its result."""
+    from flows.demo import demo
+
+    return _result_of(demo(n_sessions=n_sessions, seed=seed, home=home.root, now=now, return_state=True))
+
+
 def run_fetch(home: Home, *, session: date | None, now: datetime | None) -> "list[FeedOutcome]":
     """Run the fetch flow in this process and return what became of each download."""
     from flows.fetch import fetch

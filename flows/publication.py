@@ -14,7 +14,7 @@ from flows.provenance import code_version
 from flows.settings import Settings
 from flows.snapshots import READ_ONLY, SnapshotFile, partition_path, write_snapshot
 from flows.warehouse import Warehouse
-from transforms.schemas import BY_NAME, TABLES, partition_of
+from transforms.schemas import FUTURES_SETTLEMENT, INDEX_LEVEL, OPTION_QUOTE, TABLES, partition_of
 
 MANIFEST_VERSION = 1
 SERVED_FILE = "alvh.duckdb"
@@ -121,7 +121,7 @@ def publish_served(home: Home, warehouse: Warehouse, *, settings: Settings) -> b
 def record_landings(home: Home, warehouse: Warehouse) -> None:
     """Add to the ledger the landed files it does not list yet, so that a manifest can name the set it was made from."""
     listed = {sha256 for entry in ledger.read_entries(home, ledger.LANDINGS) for sha256 in entry["files"]}
-    loaded = warehouse.query("select sha256 from core.landed_file order by sha256")["sha256"].to_list()
+    loaded = warehouse.landed_sources()["source_sha256"].to_list()
     fresh = [sha256 for sha256 in loaded if sha256 not in listed]
     if fresh:
         ledger.append_entry(home, ledger.LANDINGS, {"files": fresh})
@@ -173,12 +173,7 @@ def published_nights(published: Path) -> list[date]:
 
 def newest_core_session(warehouse: Warehouse) -> date | None:
     """Return the newest session that any core table of the market holds."""
-    found = [
-        warehouse.query(f"select max(session_date) as newest from {name}")["newest"][0]
-        for name in ("core.option_quote", "core.futures_settlement", "core.index_level")
-        if name in BY_NAME
-    ]
-    return max((day for day in found if day), default=None)
+    return warehouse.newest_session([OPTION_QUOTE, FUTURES_SETTLEMENT, INDEX_LEVEL])
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -77,9 +77,8 @@ def _marked(
     known: pl.DataFrame, warehouse: Warehouse, *, settings: Settings, calendar: TradingCalendar
 ) -> pl.DataFrame:
     gates = _gates(known, settings=settings, calendar=calendar)
-    sources = warehouse.query("select sha256 as source_sha256, source from core.landed_file")
     chosen = select_snapshots(
-        known, gates, calendar=calendar, source_order=settings.sources.order, source_of=sources
+        known, gates, calendar=calendar, source_order=settings.sources.order, source_of=warehouse.landed_sources()
     )
     refusals = (
         gates.filter(pl.col("outcome") == "failed")

@@ -19,9 +19,9 @@ from flows.intake import Progress as Report
 from flows.night import NightResult
 from flows.publication import SERVED_FILE, manifest_path, published_nights
 from flows.rebuild import Verification
-from flows.warehouse import query_published
+from flows.warehouse import read_published
 from transforms.errors import DataError, UsageError
-from transforms.schemas import SIGNAL_DAILY
+from transforms.schemas import DATA_QUALITY, SIGNAL_DAILY
 
 Document = dict[str, Any]
 OUTPUTS = ("table", "csv", "json", "parquet")
@@ -160,17 +160,12 @@ def explain_document(home: Home, session: date) -> Document:
         beside = f"the published nights run from {nights[0]} to {nights[-1]}" if nights else "no night is published"
         raise DataError(f"no night of {session} is published; {beside}. Run `alvh run --date {session}`")
     manifest = json.loads(path.read_text())
-    quality = query_published(
-        home.published / SERVED_FILE,
-        "select table_name, check_name, severity, outcome, n_rows, n_failed, detail from mart.data_quality"
-        " where session_date = $session and outcome <> 'passed' order by table_name, check_name",
-        {"session": session},
-    )
+    quality = read_published(home.published / SERVED_FILE, DATA_QUALITY, session=session)
     return {
         "session_date": session.isoformat(),
         "headline": _headline(home, session),
         "validation": manifest["validation"],
-        "quality": quality.to_dicts(),
+        "quality": quality.drop("session_date").filter(pl.col("outcome") != "passed").to_dicts(),
         "settings_sha256": manifest["settings_sha256"],
         "code_version": manifest["code_version"],
         "inputs_sha256": manifest["inputs_sha256"],
@@ -282,12 +277,7 @@ def _table_text(rows: pl.DataFrame) -> str:
 
 
 def _headline(home: Home, session: date) -> Document:
-    rows = query_published(
-        home.published / SERVED_FILE,
-        f"select {', '.join(SIGNAL_DAILY.column_names)} from mart.signal_daily where session_date = $session",
-        {"session": session},
-    )
-    return rows.row(0, named=True)
+    return read_published(home.published / SERVED_FILE, SIGNAL_DAILY, session=session).row(0, named=True)
 
 
 def _show_headline(out: Console, headline: Document) -> None:

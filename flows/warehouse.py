@@ -44,6 +44,7 @@ NIGHT_SCHEMA: dict[str, pl.DataType] = {
     "code_version": pl.String(),
     "inputs_sha256": pl.String(),
 }
+FEATURE_ORIGIN_SCHEMA: dict[str, pl.DataType] = {"code_version": pl.String(), "indicators": pl.String()}
 OPEN_RUN_SCHEMA: dict[str, pl.DataType] = {"run_id": pl.String()}
 AS_TEXT = frozenset({"INTERVAL", "UUID", "BIT", "TIME WITH TIME ZONE", "HUGEINT", "UHUGEINT", "UNION", "MAP"})
 DUCKDB_TYPES = {
@@ -236,6 +237,17 @@ class Warehouse:
             + ")"
         )
 
+    def landed_sources(self) -> pl.DataFrame:
+        """Return `source_sha256`, `source`: which source recognized each loaded file, ordered by hash."""
+        return self.query("select sha256 as source_sha256, source from core.landed_file order by sha256")
+
+    def newest_session(self, tables: Sequence[Table]) -> date | None:
+        """Return the newest session that any of the tables holds; None if they are empty."""
+        newest = [
+            self.query(f"select max(session_date) as newest from {table.full_name}")["newest"][0] for table in tables
+        ]
+        return max((day for day in newest if day), default=None)
+
     def rejected_by_file(self) -> pl.DataFrame:
         """Return `source_sha256`, `n_rejected_rows`: quarantined rows of each landed file."""
         return self.query(
@@ -276,20 +288,14 @@ class Warehouse:
         home = self.query("select current_database() as name")["name"][0]
         self.connection.execute(f"attach '{_quoted(draft)}' as served (storage_version 'v1.2.0')")
         try:
-            for schema in sorted({table.schema for table in TABLES}):
-                self.connection.execute(f"create schema served.{schema}")
-            for table in TABLES:
-                self.connection.execute(_served_table(table, home, serving_sessions))
-                for statement in _comments(table):
-                    self.connection.execute(statement)
-            self.connection.execute("use served")
-            for path in sorted(files("sql").joinpath("views").iterdir(), key=lambda entry: entry.name):
-                if path.name.endswith(".sql"):
-                    name = path.name.removesuffix(".sql")
-                    self.connection.execute(f"create view {name} as {path.read_text()}")
-            for path in sorted(files("sql").joinpath("macros").iterdir(), key=lambda entry: entry.name):
-                if path.name.endswith(".sql"):
-                    self.connection.execute(path.read_text())
+            # One transaction: committing each of some 250 statements by itself takes three times as long.
+            self.connection.begin()
+            for statement in _served_statements(home, serving_sessions):
+                self.connection.execute(statement)
+            self.connection.commit()
+        except BaseException:
+            self.connection.rollback()
+            raise
         finally:
             self.connection.execute(f"use {home}")
             self.connection.execute("detach served")
@@ -325,6 +331,7 @@ class Warehouse:
             "meta.night": NIGHT_SCHEMA,
             "meta.open_run": OPEN_RUN_SCHEMA,
             "meta.rule": RULE_SCHEMA,
+            "meta.feature_origin": FEATURE_ORIGIN_SCHEMA,
             **staged,
         }
 
@@ -368,6 +375,22 @@ def query_published(path: Path, sql: str, parameters: dict[str, Any] | None = No
         raise DataError(f"the query failed: {error}") from error
 
 
+def read_published(path: Path, table: Table, *, session: date) -> pl.DataFrame:
+    """Return the published rows of one session of a table, sorted by its key.
+
+    Raises
+    ------
+    DataError
+        If there is no published file yet, or it lacks the table.
+    """
+    names, order = ", ".join(table.column_names), ", ".join(table.key)
+    return query_published(
+        path,
+        f"select {names} from {table.full_name} where session_date = $session order by {order}",
+        {"session": session},
+    )
+
+
 def named_query(query: str) -> str:
     """Return the text of sql/queries/<query>.sql if there is such a file, else the query itself."""
     if query.isidentifier():
@@ -386,6 +409,21 @@ def data_dictionary() -> str:
         parts += [f"| `{c.name}` | {_duckdb_type(c.dtype)} | {c.meaning.replace('|', '/')} |" for c in table.columns]
         parts.append("")
     return "\n".join(parts)
+
+
+def _served_statements(home: str, serving_sessions: int) -> Iterator[str]:
+    """Yield what makes the served file: schemas, tables with comments, then views and macros that name those."""
+    for schema in sorted({table.schema for table in TABLES}):
+        yield f"create schema served.{schema}"
+    for table in TABLES:
+        yield _served_table(table, home, serving_sessions)
+        yield from _comments(table)
+    yield "use served"
+    for folder in ("views", "macros"):
+        for path in sorted(files("sql").joinpath(folder).iterdir(), key=lambda entry: entry.name):
+            if path.name.endswith(".sql"):
+                text = path.read_text()
+                yield f"create view {path.name.removesuffix('.sql')} as {text}" if folder == "views" else text
 
 
 def _served_table(table: Table, home: str, serving_sessions: int) -> str:

@@ -123,7 +123,7 @@ INDEX_LEVEL = Table(
         _SOURCE,
     ),
     rules=(
-        RangeRule("vvix_range", "close", 40.0, 400.0, "symbol", "VVIX"),
+        RangeRule("vvix_range", "close", 20.0, 400.0, "symbol", "VVIX"),
         RangeRule("vix_range", "close", 5.0, 200.0, "symbol", "VIX"),
         RangeRule("vix9d_range", "close", 4.0, 300.0, "symbol", "VIX9D"),
         RangeRule("vix3m_range", "close", 5.0, 150.0, "symbol", "VIX3M"),

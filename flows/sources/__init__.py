@@ -71,6 +71,12 @@ class Delivery:
         return decode(self.payload)
 
 
+@cache
+def no_rejections() -> pl.DataFrame:
+    """Return an empty frame of rejected rows (without `source_sha256`)."""
+    return REJECTED_ROW.empty().select(REJECTED_COLUMNS)
+
+
 @dataclass(frozen=True)
 class Reading:
     """What a source made of one file.
@@ -96,7 +102,7 @@ class Reading:
 
     n_lines: int
     frames: dict[str, pl.DataFrame]
-    rejected: pl.DataFrame = field(default_factory=lambda: no_rejections())
+    rejected: pl.DataFrame = field(default_factory=no_rejections)
     unknown_columns: tuple[str, ...] = ()
     stamped_at: datetime | None = None
     notes: tuple[str, ...] = ()
@@ -123,12 +129,6 @@ class Source(Protocol):
         RefusedFile
             If the layout is right but the file cannot serve; the message says what is missing.
         """
-
-
-@cache
-def no_rejections() -> pl.DataFrame:
-    """Return an empty frame of rejected rows (without `source_sha256`)."""
-    return REJECTED_ROW.empty().select(REJECTED_COLUMNS)
 
 
 def decode(payload: bytes) -> str:

@@ -4,16 +4,16 @@
 is the call's and the second, after `Puts`, the put's. The download's date and the index stand in a preamble above.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import polars as pl
 
 from flows.sources import ROW_NUMBER, Delivery, Reading
 from flows.sources.delimited import Lines, header_names, read_lines
-from flows.sources.option_symbols import LINE_NUMBER, quote_rows
-from transforms.errors import DataError, RefusedFile
+from flows.sources.option_symbols import LINE_NUMBER, quote_rows, snapshot_at
+from transforms.errors import RefusedFile
 from transforms.schemas import OPTION_QUOTE
-from transforms.sessions import NEW_YORK, Snapshot, TradingCalendar, snapshot_of_stamp
+from transforms.sessions import Snapshot, TradingCalendar
 
 ANCHOR = "expiration date"
 # Column of core.option_quote: names under which the layouts print it.
@@ -60,7 +60,7 @@ def read_chain(delivery: Delivery, *, stamp: datetime, spot: float | None, calen
         If a column is missing on one side, the stamp lies outside the calendar, or the chain is of another underlying.
     """
     _require_both_sides(delivery)
-    snapshot = _snapshot(delivery, stamp, calendar=calendar)
+    snapshot = snapshot_at(stamp, file_name=delivery.name, calendar=calendar)
     lines = read_lines(
         delivery,
         anchor=ANCHOR,
@@ -121,11 +121,3 @@ def _require_both_sides(delivery: Delivery) -> None:
             f"{delivery.name}: {len(lacking)} required columns are missing ({', '.join(lacking)}); "
             "download the file again with all its columns"
         )
-
-
-def _snapshot(delivery: Delivery, stamp: datetime, *, calendar: TradingCalendar) -> Snapshot:
-    wall = stamp.replace(tzinfo=UTC).astimezone(NEW_YORK).replace(tzinfo=None)
-    try:
-        return snapshot_of_stamp(wall, calendar=calendar)
-    except DataError as error:
-        raise RefusedFile(f"{delivery.name}: the stamp {wall} has no session ({error})") from error

@@ -13,10 +13,10 @@ import polars as pl
 
 from flows.sources import ROW_NUMBER, Delivery, Reading, no_rejections
 from flows.sources.delimited import Lines
-from flows.sources.option_symbols import quote_rows, symbol_parts
-from transforms.errors import DataError, RefusedFile
+from flows.sources.option_symbols import quote_rows, snapshot_at, symbol_parts
+from transforms.errors import RefusedFile
 from transforms.schemas import OPTION_QUOTE
-from transforms.sessions import NEW_YORK, TradingCalendar, snapshot_of_stamp
+from transforms.sessions import TradingCalendar
 
 NAME = "cboe_delayed_json"
 
@@ -56,11 +56,7 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
     answer = _answer(delivery)
     options = answer["data"]["options"]
     stamp = _stamp(delivery.name, answer.get("timestamp"))
-    wall = stamp.replace(tzinfo=UTC).astimezone(NEW_YORK).replace(tzinfo=None)
-    try:
-        snapshot = snapshot_of_stamp(wall, calendar=calendar)
-    except DataError as error:
-        raise RefusedFile(f"{delivery.name}: the timestamp {stamp} UTC has no session ({error})") from error
+    snapshot = snapshot_at(stamp, file_name=delivery.name, calendar=calendar)
     records = [option if isinstance(option, dict) else {} for option in options]
     found = set().union(*records)
     missing = [key for key in REQUIRED if key not in found]
@@ -112,12 +108,12 @@ def _answer(delivery: Delivery) -> dict[str, Any]:
 def _stamp(name: str, timestamp: object) -> datetime:
     try:
         stamp = datetime.fromisoformat(str(timestamp))
-    except ValueError:
+        return stamp.astimezone(UTC).replace(tzinfo=None) if stamp.tzinfo else stamp
+    except (ValueError, OverflowError):
         raise RefusedFile(
             f"{name}: the timestamp {timestamp!r} is no date and time, so the session of its quotes is unknown; "
             "download it again"
         ) from None
-    return stamp.astimezone(UTC).replace(tzinfo=None) if stamp.tzinfo else stamp
 
 
 def _spot(price: object) -> float | None:

@@ -5,15 +5,15 @@ become numbers and days, a vendor's sign for "nothing" becomes null, and what ca
 """
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 import polars as pl
 
 from flows.sources import ROW_NUMBER
 from flows.sources.delimited import LineRule, Lines, day, divide, given_but_unread, number, whole_number
-from transforms.errors import RefusedFile
+from transforms.errors import DataError, RefusedFile
 from transforms.schemas import OPTION_QUOTE, OPTION_ROOTS
-from transforms.sessions import settlement_style
+from transforms.sessions import NEW_YORK, Snapshot, TradingCalendar, settlement_style, snapshot_of_stamp
 
 QUOTE_COLUMNS = [*(name for name in OPTION_QUOTE.column_names if name != "source_sha256"), ROW_NUMBER]
 LINE_NUMBER = "line_number"
@@ -61,6 +61,23 @@ def stamped(frame: pl.DataFrame, *, kind: str, instant: Callable[[date], datetim
     return frame.join(instants, on="session_date", how="left", validate="m:1", maintain_order="left").with_columns(
         pl.lit(kind).alias("snapshot_kind")
     )
+
+
+def snapshot_at(stamp: datetime, *, file_name: str, calendar: TradingCalendar) -> Snapshot:
+    """Return the session, instant and kind of quotes downloaded at `stamp` (UTC, naive).
+
+    Raises
+    ------
+    RefusedFile
+        If the stamp lies outside the calendar.
+    """
+    try:
+        wall = stamp.replace(tzinfo=UTC).astimezone(NEW_YORK).replace(tzinfo=None)
+        return snapshot_of_stamp(wall, calendar=calendar)
+    except (DataError, OverflowError) as error:
+        raise RefusedFile(
+            f"{file_name}: the stamp {stamp} UTC has no session ({error}); download the file again"
+        ) from error
 
 
 def quote_rows(

@@ -167,7 +167,7 @@ def _numeric_day(figures: list[str], *, is_slashed: bool) -> date | None:
 def _within(year: int, month: int, day: int) -> date | None:
     try:
         return date(year, month, day) if FIRST_YEAR <= year <= LAST_YEAR else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

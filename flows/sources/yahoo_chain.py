@@ -11,7 +11,7 @@ from datetime import datetime
 import polars as pl
 
 from flows.sources import Delivery, Reading
-from flows.sources.delimited import Lines, header_names, number, read_lines
+from flows.sources.delimited import FIRST_YEAR, LAST_YEAR, Lines, header_names, number, read_lines
 from flows.sources.option_symbols import quote_rows
 from transforms.errors import DataError, RefusedFile
 from transforms.schemas import OPTION_QUOTE
@@ -95,8 +95,9 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
 
 def _newest_trade(name: str, lines: Lines) -> datetime:
     """Return the newest `lastTradeDate`, UTC and naive."""
-    traded = pl.col("traded").str.slice(0, 19).str.replace("T", " ", literal=True)
-    newest = lines.frame.select(traded.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False).max()).item()
+    text = pl.col("traded").str.slice(0, 19).str.replace("T", " ", literal=True)
+    traded = text.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)
+    newest = lines.frame.select(traded.filter(traded.dt.year().is_between(FIRST_YEAR, LAST_YEAR)).max()).item()
     if not isinstance(newest, datetime):
         raise RefusedFile(
             f"{name}: none of {lines.n_lines} lines has a lastTradeDate, so the session of the quotes is unknown; "

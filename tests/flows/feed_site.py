@@ -33,7 +33,7 @@ DAY_BEFORE = date(2026, 11, 18)
 MIDDAY = datetime(2026, 11, 19, 17, 0)
 EVENING = datetime(2026, 11, 19, 23, 45)
 MORNING = datetime(2026, 11, 20, 13, 30)
-STAMP = datetime(2026, 11, 19, 21, 31)
+STAMP = datetime(2026, 11, 19, 22, 20)
 
 
 @dataclass

@@ -13,6 +13,7 @@ from types import TracebackType
 from flows.sources.vx_contract import MONTH_CODES, MONTH_NAMES
 
 INDEX_CLOSES = {"SPX": 6_000.0, "VIX": 18.0, "VVIX": 95.0, "VIX9D": 17.0, "VIX3M": 20.0, "VIX6M": 21.5, "SKEW": 145.0}
+CHAIN_SPOTS = {"SPX": 6_000.0, "VIX": 18.0, "RUT": 2_400.0}
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def treasury_csv(sessions: Sequence[date]) -> bytes:
 
 def chain_json(symbol: str, expiration: date, *, stamped_at: datetime) -> bytes:
     """Return a delayed-quotes answer of a few options; `stamped_at` is UTC, naive."""
-    spot = INDEX_CLOSES[symbol]
+    spot = CHAIN_SPOTS[symbol]
     options = [
         {
             "option": f"{root}{expiration:%y%m%d}{side}{round(spot * share) * 1000:08d}",

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from datetime import date, datetime
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from flows.home import Home, prepare_home
 from flows.settings import FeedSettings
 from tests.flows.feed_site import DAY_BEFORE, EVENING, MIDDAY, MORNING, SESSION, Site, opened_site, path_of
 from tests.flows.loopback import Reply, index_csv, treasury_csv, vx_contract_csv
-from transforms.sessions import TradingCalendar
+from transforms.sessions import NEW_YORK, UTC, TradingCalendar, snapshot_of_stamp
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 S3_DENIED = b'<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>'
@@ -134,6 +134,18 @@ def test_same_bytes_from_a_server_without_validators_are_not_modified(site: Site
     assert outcome.n_bytes > 0
 
 
+def test_new_validators_of_unchanged_bytes_are_used_from_then_on(site: Site) -> None:
+    request = site.wanted("index_history VIX")
+    body = index_csv("VIX", [SESSION])
+    site.serve(request, Reply(body, etag='"1"'), Reply(body, etag='"2"'))
+    outcomes = [site.fetch(request)[0] for _ in range(3)]
+    assert [(outcome.outcome, outcome.n_bytes) for outcome in outcomes] == [
+        ("landed", len(body)),
+        ("not_modified", len(body)),
+        ("not_modified", 0),
+    ]
+
+
 def test_file_that_is_gone_from_landing_is_asked_for_unconditionally(site: Site) -> None:
     request = site.wanted("index_history VIX")
     site.serve(request, Reply(index_csv("VIX", [SESSION]), etag='"1"'))
@@ -142,6 +154,7 @@ def test_file_that_is_gone_from_landing_is_asked_for_unconditionally(site: Site)
         path.unlink()
     (outcome,) = site.fetch(request)
     assert outcome.outcome == "landed"
+    assert "if-none-match" not in site.server.asked[-1].headers
 
 
 def test_unreadable_memory_of_feeds_costs_downloads_only(site: Site) -> None:
@@ -167,13 +180,27 @@ def test_nothing_is_asked_before_it_can_be_there(site: Site) -> None:
     outcomes = site.fetch(*plan, now=MIDDAY)
     assert {outcome.outcome for outcome in outcomes} == {"pending"}
     assert site.server.asked == []
-    assert outcomes[0].reason == "not offered before 2026-11-19 16:30 New York"
+    assert outcomes[0].reason == "not offered before 2026-11-19 17:15 New York"
+
+
+@pytest.mark.parametrize("session", [SESSION, date(2026, 11, 27)])
+def test_chain_is_asked_for_only_while_its_stamp_says_close_of_the_session(
+    calendar: TradingCalendar, session: date
+) -> None:
+    plan = planned_requests(session, addresses=FeedAddresses(), calendar=calendar)
+    stamp = plan[0].available_from.replace(tzinfo=UTC).astimezone(NEW_YORK).replace(tzinfo=None)
+    snapshot = snapshot_of_stamp(stamp, calendar=calendar)
+    assert (snapshot.session_date, snapshot.kind) == (session, "close")
+    assert plan[0].available_until is not None
+    last = plan[0].available_until.replace(tzinfo=UTC).astimezone(NEW_YORK).replace(tzinfo=None)
+    assert snapshot_of_stamp(last - timedelta(minutes=1), calendar=calendar).session_date == session
+    assert snapshot_of_stamp(last, calendar=calendar).session_date != session
 
 
 def test_chain_of_a_past_session_is_not_asked_for(site: Site) -> None:
     request = site.wanted("option_chain SPX")
-    (outcome,) = site.fetch(request, now=datetime(2026, 11, 20, 14, 30))
-    assert (outcome.outcome, site.server.asked) == ("failed", [])
+    (outcome,) = site.fetch(request, now=MORNING + timedelta(hours=1))
+    assert (outcome.outcome, site.server.asked) == ("refused", [])
     assert "until 2026-11-20 09:30 New York" in (outcome.reason or "")
 
 

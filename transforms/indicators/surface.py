@@ -190,15 +190,33 @@ def realized_vols(index_level: pl.LazyFrame) -> pl.LazyFrame:
     rogers_satchell = (high - close) * (high - opened) + (low - close) * (low - opened)
     k = 0.34 / (1.34 + (n + 1) / (n - 1))
     yang_zhang = (
-        overnight.rolling_var(n, min_samples=n)
-        + k * day.rolling_var(n, min_samples=n)
-        + (1.0 - k) * rogers_satchell.rolling_mean(n, min_samples=n)
+        window_statistic(overnight, "variance", window=n)
+        + k * window_statistic(day, "variance", window=n)
+        + (1.0 - k) * window_statistic(rogers_satchell, "mean", window=n)
     )
     prices = index_level.filter(pl.col("symbol") == "SPX").sort("session_date")
     true_open = pl.when(pl.col("session_date") >= FIRST_TRUE_OPEN).then(pl.col("open")).alias("open")
     return prices.with_columns(true_open).select(
         "session_date",
         "close",
-        (close.diff().rolling_std(n, min_samples=n) * SESSIONS_PER_YEAR**0.5).alias("realized_vol_21d"),
+        (window_statistic(close.diff(), "variance", window=n) * SESSIONS_PER_YEAR).sqrt().alias("realized_vol_21d"),
         (yang_zhang * SESSIONS_PER_YEAR).sqrt().alias("realized_vol_yang_zhang_21d"),
     )
+
+
+def window_statistic(level: pl.Expr, statistic: Literal["mean", "variance"], *, window: int) -> pl.Expr:
+    """Return the mean or sample variance of the last `window` rows; null where one of them is null or too few are.
+
+    Each window is summed by itself. Polars' own rolling sums are updated from row to row and started anew wherever it
+    splits a column among threads, so their last bits depend on how long the column is.
+    """
+
+    def of_windows(levels: pl.Series) -> pl.Series:
+        values = levels.to_numpy()
+        found = np.full(len(values), np.nan)
+        if len(values) >= window:
+            windows = np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(values, window))
+            found[window - 1 :] = windows.mean(axis=1) if statistic == "mean" else windows.var(axis=1, ddof=1)
+        return pl.Series(levels.name, found).fill_nan(None)
+
+    return level.map_batches(of_windows, return_dtype=pl.Float64)

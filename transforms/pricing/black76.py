@@ -1,9 +1,9 @@
 """Black-76 prices and Greeks of European options on a forward, accurate in the far wings.
 
-A price is the discounted intrinsic value plus an out-of-the-money value that is computed without subtracting large
-numbers (Black 1976, "The pricing of commodity contracts", Journal of Financial Economics 3, 167-179; the formulas of
-the Greeks as in Haug 2007, "The Complete Guide to Option Pricing Formulas", 2nd ed., chapter 2, for the generalized
-model with cost of carry 0).
+A price is the discounted intrinsic value plus an out-of-the-money value that is computed without
+subtracting large numbers (Black 1976, "The pricing of commodity contracts", Journal of Financial Economics
+3, 167-179; the Greeks as in Haug 2007, "The Complete Guide to Option Pricing Formulas", 2nd ed., chapter 2,
+for the generalized model with cost of carry 0).
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class BlackGreeks:
     vega: Floats
     """Change of V per 0.01 of vol."""
     theta: Floats
-    """V(one calendar day later) - V at fixed forward, vol and zero rate; the payoff less V on the last day."""
+    """V(a calendar day later) - V at fixed forward, vol and zero rate; the payoff less V on the last day."""
     vanna: Floats
     """Change of delta per 0.01 of vol."""
     volga: Floats
@@ -62,9 +62,9 @@ def black_price(
 ) -> Floats:
     """Return the Black-76 price of each option, index points.
 
-    Element-wise over arrays of shape (n,) or scalars: forward and strike in index points, time in years, vol in decimals
-    per square root of a year. The discounted intrinsic value where time or vol is 0; NaN where either is negative, where
-    another input is not positive, or where any is NaN.
+    Element-wise over arrays of shape (n,) or scalars: forward and strike in index points, time in years,
+    vol in decimals per square root of a year. The discounted intrinsic value where time or vol is 0; NaN
+    where either is negative, where another input is not positive, or where any is NaN.
     """
     f, k, time, vol, discount, call = _columns(
         forward, strike, time_to_expiry, implied_vol, discount_factor, is_call
@@ -82,10 +82,10 @@ def black_greeks(
     discount_factor: ArrayLike,
     is_call: ArrayLike,
 ) -> BlackGreeks:
-    """Return the Greeks of each option; units and bumps are those of `BlackGreeks`, inputs those of `black_price`.
+    """Return the Greeks of each option: units and bumps as in `BlackGreeks`, inputs as in `black_price`.
 
-    Theta lets the discount factor of a day less follow from the rate in it, D(time) = exp(-rate*time). A row with at most
-    one day left goes to its payoff.
+    Theta lets the discount factor of a day less follow from the rate in it, D(time) = exp(-rate*time). A
+    row with at most one day left goes to its payoff.
     """
     f, k, time, vol, discount, call = _columns(
         forward, strike, time_to_expiry, implied_vol, discount_factor, is_call
@@ -133,9 +133,14 @@ def delta_spot(delta: ArrayLike, forward: ArrayLike, spot: ArrayLike) -> Floats:
 
 
 def _columns(
-    forward: ArrayLike, strike: ArrayLike, time: ArrayLike, vol: ArrayLike, discount: ArrayLike, is_call: ArrayLike
+    forward: ArrayLike,
+    strike: ArrayLike,
+    time: ArrayLike,
+    vol: ArrayLike,
+    discount: ArrayLike,
+    is_call: ArrayLike,
 ) -> tuple[Floats, Floats, Floats, Floats, Floats, Bools]:
-    """Return the inputs as arrays of one shape (n,), NaN where a forward, strike or discount factor is not positive."""
+    """Return the inputs in one shape, NaN for a forward, strike or discount factor that is not positive."""
     f, k, t, v, d = (np.atleast_1d(np.asarray(c, np.float64)) for c in (forward, strike, time, vol, discount))
     f, k, d = (np.where(column > 0.0, column, np.nan) for column in (f, k, d))
     f, k, t, v, d, call = np.broadcast_arrays(f, k, t, v, d, np.asarray(is_call, np.bool_))
@@ -155,8 +160,8 @@ def _signed_log_ratio(forward: Floats, strike: Floats) -> Floats:
 def _otm_value(forward: Floats, strike: Floats, total_vol: Floats) -> Floats:
     """Return the undiscounted value of the out-of-the-money one of call and put; 0 at a total vol of 0.
 
-    With z = |ln(F/K)|/s and t = s/2: min(F, K)*phi(z - t)*(Y(z - t) - Y(z + t)), Y being the Mills ratio; where z - t is
-    below -1 the first term is written as Phi(t - z), which loses nothing there.
+    With z = |ln(F/K)|/s and t = s/2: min(F, K)*phi(z - t)*(Y(z - t) - Y(z + t)), Y being the Mills ratio;
+    where z - t is below -1 the first term is written as Phi(t - z), which loses nothing there.
     """
     x = np.abs(_signed_log_ratio(forward, strike))
     z = np.where(x > 0.0, np.minimum(x / total_vol, _FARTHEST), x)

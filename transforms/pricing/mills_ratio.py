@@ -1,9 +1,9 @@
 """Differences of the Mills ratio Y(u) = Phi(-u)/phi(u) = sqrt(pi/2)*erfcx(u/sqrt(2)), free of cancellation.
 
-Every Black price divided by its vega is such a difference. Subtracting two values of erfcx loses all digits as the total
-vol shrinks; here Y is a rational function P/Q and the *divided difference* of P/Q is evaluated, which stays accurate down
-to equal arguments. It costs additions and multiplications only, so NumPy runs it at vector speed, where SciPy's erfcx is
-a scalar table look-up.
+Every Black price divided by its vega is such a difference. Subtracting two values of erfcx loses all digits
+as the total vol shrinks; here Y is a rational function P/Q and the *divided difference* of P/Q is
+evaluated, which stays accurate down to equal arguments. It costs additions and multiplications and one
+division, so NumPy runs it at vector speed, where SciPy's erfcx is a scalar table look-up.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,9 @@ Floats = NDArray[np.float64]
 class MillsFit:
     """A rational Y(u) = P(u)/Q(u) on u >= -1, leading coefficients 1, Q one degree above P.
 
-    `pairs` has shape (degree of P, 2, 1): the coefficients of P and of Q, power by power. `tail` is the coefficient of Q
-    at the degree of P. `largest_error` is the relative error with these doubles, over -1 <= u <= 2000.
+    `pairs` has shape (degree of P, 2, 1): the coefficients of P and of Q, power by power, ascending. `tail`
+    is the coefficient of Q at the degree of P. `largest_error` is the relative error of Y with these
+    doubles, over -1 <= u <= 2000.
     """
 
     pairs: Floats
@@ -32,9 +33,10 @@ def _fit(numerator: list[float], denominator: list[float], largest_error: float)
     return MillsFit(np.ascontiguousarray(pairs), denominator[-1], largest_error)
 
 
-# Both fits: relative minimax by iteratively reweighted linear least squares in 120-digit arithmetic, 160 Chebyshev nodes
-# in (u + 1)/(u + 4), leading coefficients held at 1 because Y(u) -> 1/u. Before its coefficients are rounded the full
-# fit errs by 1.5e-17; rounded, by 2e-16 on u >= 0, and most at u = -1, where the terms of Q alternate.
+# Both fits: relative minimax by iteratively reweighted linear least squares in 120-digit arithmetic, on 160
+# Chebyshev nodes in (u + 1)/(u + 4), leading coefficients held at 1 because Y(u) -> 1/u. Before its
+# coefficients are rounded the full fit errs by 1.5e-17; rounded, by 2e-16 on u >= 0, and most at u = -1,
+# where the terms of P and Q alternate.
 FULL_FIT = _fit(
     numerator=[
         20326339.006462082,
@@ -80,20 +82,19 @@ SHORT_FIT = _fit(
 )
 
 
-def mills_difference(near: Floats, far: Floats, width: Floats, *, fit: MillsFit = FULL_FIT, work: Floats | None = None) -> Floats:
+def mills_difference(near: Floats, far: Floats, width: Floats, *, fit: MillsFit = FULL_FIT) -> Floats:
     """Return Y(near) - Y(far), positive for far > near.
 
-    Element-wise over arrays of shape (n,); dimensionless. `near` must be at least -1 (not checked: below, the fit does
-    not hold) and `width` is far - near, given apart because it is known with more digits than the difference of the two.
-    NaN in, NaN out. The relative error is of order 1e-16*(1 + near^2); what grows with near^2 does not reach an implied
-    vol, whose sensitivity falls as fast.
+    Element-wise over arrays of shape (n,); dimensionless. `near` must be at least -1 (not checked: below,
+    the fit does not hold) and `width` is far - near, given apart because it is known with more digits than
+    the difference of the two. NaN in, NaN out. The relative error is of order 1e-16*(1 + near^2); what
+    grows with near^2 does not reach an implied vol, whose sensitivity falls as fast.
     """
-    # One Horner pass gives the value at `near` and the divided difference of P (row 0) and Q (row 1) together; Q(far)
-    # is then a sum. Starting from `far`, Q(near) would be a difference, and a wide pair would lose its digits.
-    n = far.size
-    if work is None:
-        work = np.empty((5, n))
-    value, slope, difference = work[0:2, :n], work[2:4, :n], work[4, :n]
+    # One Horner pass gives the value at `near` and the divided difference of P (row 0) and Q (row 1)
+    # together. Q(far) is then a sum; starting from `far`, Q(near) would be a difference and lose the digits
+    # of a wide pair.
+    value = np.empty((2, far.size))
+    slope = np.empty((2, far.size))
     value[0] = 1.0
     np.add(near, fit.tail, out=value[1])
     slope[0] = 0.0
@@ -105,7 +106,7 @@ def mills_difference(near: Floats, far: Floats, width: Floats, *, fit: MillsFit 
         value += pair
     numerator, denominator = value
     numerator_slope, denominator_slope = slope
-    np.multiply(numerator, denominator_slope, out=difference)
+    difference = numerator * denominator_slope
     numerator_slope *= denominator
     difference -= numerator_slope
     difference *= width

@@ -28,8 +28,6 @@ Flags = NDArray[np.bool_]
 START_RHO = (-0.9, -0.8, -0.7, -0.55, -0.3, 0.0, 0.3, 0.6, 0.8)
 START_ETA = (0.3, 0.5, 0.7, 0.85, 1.0)
 START_QUOTES = 41
-# Quotes further out than this many standard deviations count less and less: their price is a tick or two.
-FAR_DEVIATIONS = 10.0
 # At-the-money total variance may fall by noise from one slice to the next, not by more than this factor.
 CALENDAR_OUTLIER = 1.2
 
@@ -41,6 +39,8 @@ class SmileSettings:
     `min_quotes` usable vols and `min_side` of them on each side of the forward, else the slice is refused.
     `vol_floor` (decimal) bounds the weight of a quote: half-spreads below it count as it. `max_atm_error` (in
     decimals, plus `max_atm_error_share` of the vol) is how far the fitted vol at the forward may lie from the quotes'.
+    Beyond `far_deviations` standard deviations a quote counts less and less, by the fourth power: there are many such
+    strikes, their price is a few ticks, and five parameters cannot fit them and the money too.
     """
 
     min_quotes: int = 6
@@ -48,6 +48,7 @@ class SmileSettings:
     vol_floor: float = 0.001
     max_atm_error: float = 0.005
     max_atm_error_share: float = 0.05
+    far_deviations: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def fit_smiles(
         if rows.size == 0:
             break
         of_rows = quotes.rows(rows)
-        problem = _problem(of_rows, vol_floor=chosen.vol_floor)
+        problem = _problem(of_rows, chosen)
         theta, scale = least_squares_surface(problem, _start(problem, of_rows)), problem.scale
         atm_vol = _atm_vol(of_rows)
         error = np.abs(np.sqrt(total_variance(theta, np.zeros((rows.size, 1)))[:, 0]) - 1.0) * atm_vol
@@ -199,16 +200,16 @@ def _calendar_outliers(quotes: _Quotes) -> Flags:
     return outlier
 
 
-def _problem(quotes: _Quotes, *, vol_floor: float) -> Problem:
+def _problem(quotes: _Quotes, settings: SmileSettings) -> Problem:
     """Return the scaled quotes of slices ordered by group and time."""
     used = quotes.used
     atm_vol = _atm_vol(quotes)
     scale = atm_vol**2 * quotes.tau
     x = np.where(used, quotes.k / np.sqrt(scale)[:, None], 0.0)
     half = 0.5 * (quotes.vol_ask - quotes.vol_bid)
-    half = np.maximum(np.where(np.isnan(half), quotes.vol_ask - quotes.vol_mid, half), vol_floor)
+    half = np.maximum(np.where(np.isnan(half), quotes.vol_ask - quotes.vol_mid, half), settings.vol_floor)
     variance_per_vol = 2.0 * quotes.vol_mid * (quotes.tau / scale)[:, None]
-    weight = 1.0 / (variance_per_vol * half * (1.0 + (x / FAR_DEVIATIONS) ** 4))
+    weight = 1.0 / (variance_per_vol * half * (1.0 + (x / settings.far_deviations) ** 4))
     return Problem(
         x=x,
         y=np.where(used, (quotes.vol_mid / atm_vol[:, None]) ** 2, 1.0),

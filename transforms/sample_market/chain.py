@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-import numpy.typing as npt
 
-from transforms.sample_market.clock import Floats
+from transforms.sample_market.arrays import Booleans, Floats, Integers
 from transforms.sample_market.listing import VIX_STRIKES, Slice, band_windows, spx_slices, spx_strikes, vix_slices
 from transforms.sample_market.noise import EPOCH, ROOT_CODES, Keys, series_keys
 from transforms.sample_market.path import CLOSE, QUARTER_BEFORE_CLOSE, MarketPath
@@ -20,9 +19,6 @@ from transforms.sample_market.surface import (
 from transforms.sample_market.vix_law import clock_of_state, vix_law, vix_option_price, years_between
 from transforms.sessions import TradingCalendar
 
-Integers = npt.NDArray[np.int64]
-Booleans = npt.NDArray[np.bool_]
-
 # Minutes of the two snapshots after the index close.
 SNAPSHOT_DELAY = {QUARTER_BEFORE_CLOSE: -15, CLOSE: 15}
 VX_DECIMALS = 4
@@ -32,8 +28,8 @@ VX_DECIMALS = 4
 class SliceTruth:
     """What prices the slices at one snapshot, one entry per slice of the chain.
 
-    `years` is ACT/365 to settlement (0 or less once fixed), `forward` in points, `theta` the at-the-money total variance
-    of SPX slices (NaN for VIX slices, whose law is a mixture).
+    `years` is ACT/365 to settlement (0 or less once fixed), `forward` in points, `theta` the at-the-money total
+    variance of SPX slices (NaN for VIX slices, whose law is a mixture).
     """
 
     years: Floats
@@ -46,8 +42,8 @@ class SliceTruth:
 class Chain:
     """Every option of a session: slices, rows in vendor order, true prices at both snapshots.
 
-    Rows run over slices (SPX and SPXW by expiration and root, then VIX), strikes ascending, call before put. `strike` is
-    in thousandths, `true_1545` and `true_eod` in points, 0 where the series no longer trades.
+    Rows run over slices (SPX and SPXW by expiration and root, then VIX), strikes ascending, call before put. `strike`
+    is in thousandths, `true_1545` and `true_eod` in points, 0 where the series no longer trades.
     """
 
     session_date: date
@@ -124,7 +120,9 @@ def _spx_strikes(path: MarketPath, row: int, *, day: date, slices: list[Slice]) 
     lists = []
     for item in slices:
         windows = band_windows(item, day)
-        firsts = np.minimum(np.searchsorted(days, np.array([start for start, _ in windows], dtype="datetime64[D]")), row)
+        firsts = np.minimum(
+            np.searchsorted(days, np.array([start for start, _ in windows], dtype="datetime64[D]")), row
+        )
         lasts = np.searchsorted(days, np.array([end for _, end in windows], dtype="datetime64[D]"), side="right")
         ranges = [
             (float(low[first : max(last, first + 1)].min()), float(high[first : max(last, first + 1)].max()))
@@ -144,7 +142,7 @@ def settlement_minutes(path: MarketPath, slices: list[Slice]) -> Integers:
 def _slice_truth(path: MarketPath, row: int, state: int, *, spx: list[Slice], vix: list[Slice]) -> SliceTruth:
     model = path.model
     settlements = settlement_minutes(path, spx + vix)
-    snapshot = path.clock.closes[path.first + row] + SNAPSHOT_DELAY[state]
+    snapshot = int(path.clock.closes[path.first + row]) + SNAPSHOT_DELAY[state]
     years = years_between(snapshot, settlements)
     rate = option_zero_rate(model, float(path.level_rate[row]), float(path.short_rate[row]), years=years)
     discount_factor = np.exp(-rate * years)

@@ -10,6 +10,7 @@ from datetime import date, datetime, time
 import numpy as np
 import numpy.typing as npt
 
+from transforms.sample_market.arrays import Floats, Integers
 from transforms.sample_market.macro import EVENT_VARIANCE, MacroEvent
 from transforms.sessions import (
     INDEX_CLOSE,
@@ -19,9 +20,6 @@ from transforms.sessions import (
     TradingCalendar,
     to_utc,
 )
-
-Floats = npt.NDArray[np.float64]
-Minutes = npt.NDArray[np.int64]
 
 OVERNIGHT_WEIGHT = 0.25
 INTRADAY_WEIGHT = 0.75
@@ -41,12 +39,12 @@ class VarianceClock:
     """
 
     sessions: Days
-    opens: Minutes
-    closes: Minutes
+    opens: Integers
+    closes: Integers
     at_open: Floats
     at_close: Floats
 
-    def positions(self, days: list[date]) -> npt.NDArray[np.int64]:
+    def positions(self, days: list[date]) -> Integers:
         """Return the indices of session days in `sessions`."""
         return np.searchsorted(self.sessions, np.array(days, dtype="datetime64[D]"))
 

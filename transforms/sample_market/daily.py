@@ -5,8 +5,8 @@ from datetime import date
 
 import numpy as np
 
-from transforms.sample_market.chain import VX_DECIMALS, Integers
-from transforms.sample_market.clock import Floats
+from transforms.sample_market.arrays import Floats, Integers
+from transforms.sample_market.chain import VX_DECIMALS
 from transforms.sample_market.indices import index_closes
 from transforms.sample_market.listing import vx_expirations
 from transforms.sample_market.noise import EPOCH, normal_noise
@@ -38,8 +38,9 @@ TREASURY_TENORS = (
 class VxContract:
     """One VX contract's daily rows: prices in points, settlements to 4 decimals, one entry per session it was listed.
 
-    `rows` are path rows; `change` is against the row before, 0 in the first. Where `volume` is 0, `open` and `close` are
-    0 and `high`, `low` hold the closing bid and ask, as in the exchange's files. `final_settlement` is set once known.
+    `rows` are path rows; `change` is against the row before, 0 in the first. Where `volume` is 0, `open` and `close`
+    are 0 and `high`, `low` hold the closing bid and ask, as in the exchange's files. `final_settlement` is set once
+    known.
     """
 
     expiration: date
@@ -68,7 +69,9 @@ def vx_contracts(path: MarketPath, *, calendar: TradingCalendar) -> list[VxContr
         day: date = path.clock.sessions[path.first + row].astype(object)
         for key in vx_expirations(day, calendar):
             listed.setdefault(key, []).append(row)
-    return [_vx_contract(path, expiration, monthly, rows=rows) for (expiration, monthly), rows in sorted(listed.items())]
+    return [
+        _vx_contract(path, expiration, monthly, rows=rows) for (expiration, monthly), rows in sorted(listed.items())
+    ]
 
 
 def index_levels(path: MarketPath, closes: list[dict[str, float]]) -> dict[str, Floats]:
@@ -100,8 +103,10 @@ def intraday_index(path: MarketPath, close: Floats, *, days: int) -> Floats:
     return np.round(values * (close / values[:, CLOSE])[:, None], 2)
 
 
-def published_closes(path: MarketPath, *, calendar: TradingCalendar, rows: range | None = None) -> list[dict[str, float]]:
-    """Return `index_closes` of the rows, by default of the whole path; a plain map, so it can be spread over processes."""
+def published_closes(
+    path: MarketPath, *, calendar: TradingCalendar, rows: range | None = None
+) -> list[dict[str, float]]:
+    """Return `index_closes` of the rows (default: the whole path); a plain map, so processes can share it."""
     return [index_closes(path, row, calendar=calendar) for row in (range(len(path)) if rows is None else rows)]
 
 
@@ -138,7 +143,9 @@ def treasury_par_yields(path: MarketPath) -> Floats:
 def _vx_contract(path: MarketPath, expiration: date, monthly: bool, *, rows: list[int]) -> VxContract:
     index = np.array(rows)
     days = path.clock.sessions[path.first + index]
-    futures = np.stack([vix_law(path, index, state, expirations=[expiration]).future[:, 0] for state in VX_STATES], axis=1)
+    futures = np.stack(
+        [vix_law(path, index, state, expirations=[expiration]).future[:, 0] for state in VX_STATES], axis=1
+    )
     fair = 1e4 * forward_variance(path, index, CLOSE, expirations=[expiration])[:, 0]
     final = None
     if days[-1] == np.datetime64(expiration):
@@ -189,5 +196,3 @@ def _vx_activity(
 
 def _ohlc(states: Floats) -> Floats:
     return np.stack([states[:, OPEN], states.max(axis=1), states.min(axis=1), states[:, CLOSE]], axis=1)
-
-

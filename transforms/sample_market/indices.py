@@ -1,6 +1,7 @@
 """VIX, VIX9D, VIX3M, VIX6M, VVIX and SKEW from the sample market's own closing quotes, by Cboe's formulas.
 
-Written apart from transforms/pricing on purpose: what the pipeline replicates must not come from the code it is judged by.
+Written apart from transforms/pricing on purpose: what the pipeline replicates must not come from the code it is judged
+by.
 """
 
 from dataclasses import dataclass
@@ -8,8 +9,9 @@ from datetime import date
 
 import numpy as np
 
-from transforms.sample_market.chain import Chain, Integers, settlement_minutes, true_chain
-from transforms.sample_market.clock import MINUTES_PER_YEAR, Floats
+from transforms.sample_market.arrays import Booleans, Floats, Integers
+from transforms.sample_market.chain import Chain, settlement_minutes, true_chain
+from transforms.sample_market.clock import MINUTES_PER_YEAR
 from transforms.sample_market.listing import Slice, is_third_friday_series, spx_slices, vix_slices
 from transforms.sample_market.path import MarketPath
 from transforms.sample_market.quotes import CENTS, two_sides
@@ -59,9 +61,7 @@ def index_closes(path: MarketPath, row: int, *, calendar: TradingCalendar) -> di
     return values
 
 
-def index_terms(
-    path: MarketPath, row: int, *, day: date, calendar: TradingCalendar
-) -> dict[str, tuple[Slice, Slice]]:
+def index_terms(path: MarketPath, row: int, *, day: date, calendar: TradingCalendar) -> dict[str, tuple[Slice, Slice]]:
     """Return the near and next slices of each SPX index.
 
     VIX and VIX9D take Friday series (AM on third Fridays, PM on others), VIX3M, VIX6M and SKEW the AM monthlies.
@@ -75,7 +75,8 @@ def index_terms(
         and _is_last_of_week(item.expiration, calendar)
     ]
     terms = {
-        name: _bracket(path, row, fridays if target <= 30 else monthlies, target) for name, target in TARGET_DAYS.items()
+        name: _bracket(path, row, fridays if target <= 30 else monthlies, target)
+        for name, target in TARGET_DAYS.items()
     }
     usable = [item for item in monthlies if (item.expiration - day).days > SHORTEST_SKEW_DAYS]
     terms["SKEW"] = (usable[0], usable[1])
@@ -128,7 +129,7 @@ def _strip(path: MarketPath, row: int, chain: Chain, item: Slice, *, bid: Floats
     )
 
 
-def _kept(bids: Floats) -> Floats:
+def _kept(bids: Floats) -> Booleans:
     """Return which quotes, going outward, have a bid and stand before two zero bids in a row."""
     empty = bids <= 0.0
     pairs = np.flatnonzero(empty[1:] & empty[:-1])
@@ -155,7 +156,7 @@ def _bracket(path: MarketPath, row: int, slices: list[Slice], days: int) -> tupl
 
 def _minutes_left(path: MarketPath, row: int, slices: list[Slice]) -> Integers:
     snapshot = path.clock.closes[path.first + row] + OPTION_CLOSE_DELAY
-    return settlement_minutes(path, slices) - snapshot
+    return np.asarray(settlement_minutes(path, slices) - snapshot)
 
 
 def _is_last_of_week(day: date, calendar: TradingCalendar) -> bool:

@@ -1,15 +1,15 @@
 """What is listed on a session: SPX, SPXW, VIX, VIXW expirations and strikes, and VX contracts, after Cboe's rules.
 
-Strike sets only grow while a series is listed, because they depend on the range spot has covered since the listing and on
-the days left: an option once listed is quoted until it expires.
+Strike sets only grow while a series is listed, because they depend on the range spot has covered since the listing and
+on the days left: an option once listed is quoted until it expires.
 """
 
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
-import numpy.typing as npt
 
+from transforms.sample_market.arrays import Integers
 from transforms.sessions import (
     TradingCalendar,
     next_month,
@@ -17,8 +17,6 @@ from transforms.sessions import (
     third_friday,
     vix_monthly_expirations,
 )
-
-Strikes = npt.NDArray[np.int64]
 
 DAILY_DAYS = 35
 FRIDAY_DAYS = 63
@@ -32,7 +30,8 @@ VX_MONTHLY_DAYS = 275
 VIX_WEEKLY_DAYS = 40
 QUARTER_MONTHS = (3, 6, 9, 12)
 
-# (days to expiry up to which the row applies; 5-point band below, above; 25-point band below, above), as shares of spot.
+# (days to expiry up to which the row applies; 5-point band below, above; 25-point band below, above), as shares of
+# spot.
 DAILY_BANDS = (
     (8, 0.035, 0.018, 0.12, 0.07),
     (21, 0.018, 0.011, 0.10, 0.05),
@@ -46,7 +45,7 @@ MONTHLY_BANDS = (
 )
 OUTER_STEP, LEAP_STEP = 200, 100
 OUTER_LOW, OUTER_HIGH = 0.25, 1.30
-VIX_STRIKES: Strikes = np.concatenate(
+VIX_STRIKES: Integers = np.concatenate(
     [
         np.arange(5_000, 10_000, 1_000),
         np.arange(10_000, 20_000, 500),
@@ -73,9 +72,7 @@ def spx_slices(day: date, calendar: TradingCalendar) -> tuple[Slice, ...]:
 
     def add(root: str, expiration: date, span: int, *, dense: bool) -> None:
         if day <= expiration <= day + timedelta(days=span):
-            found.setdefault(
-                (root, expiration), Slice(root, expiration, expiration - timedelta(days=span), dense)
-            )
+            found.setdefault((root, expiration), Slice(root, expiration, expiration - timedelta(days=span), dense))
 
     year, month = day.year, day.month
     for ahead in range(DECEMBER_DAYS // 30 + 1):
@@ -89,12 +86,13 @@ def spx_slices(day: date, calendar: TradingCalendar) -> tuple[Slice, ...]:
             month_end = calendar.before(date(*next_month(year, month), 1))
             add("SPXW", month_end, MONTH_END_DAYS if quarterly else MONTH_END_DAYS // 2, dense=True)
         year, month = next_month(year, month)
-    for session in calendar.between(day, day + timedelta(days=DAILY_DAYS)):
-        add("SPXW", session, DAILY_DAYS, dense=False)
+    # A series listed early keeps that listing when the dailies reach it: longest span first.
     friday = day + timedelta(days=(4 - day.weekday()) % 7)
     while friday <= day + timedelta(days=FRIDAY_DAYS):
         add("SPXW", calendar.on_or_before(friday), FRIDAY_DAYS, dense=False)
         friday += timedelta(days=7)
+    for session in calendar.between(day, day + timedelta(days=DAILY_DAYS)):
+        add("SPXW", session, DAILY_DAYS, dense=False)
     return tuple(sorted(found.values(), key=lambda item: (item.expiration, item.root)))
 
 
@@ -113,7 +111,7 @@ def band_windows(item: Slice, day: date) -> list[tuple[date, date]]:
     return windows[::-1]
 
 
-def spx_strikes(item: Slice, *, ranges: list[tuple[float, float]]) -> Strikes:
+def spx_strikes(item: Slice, *, ranges: list[tuple[float, float]]) -> Integers:
     """Return the strikes of a slice in thousandths, ascending; `ranges` are spot's low and high in `band_windows`."""
     bands = MONTHLY_BANDS if item.is_dense else DAILY_BANDS
     outer = LEAP_STEP if item.is_dense else OUTER_STEP
@@ -144,8 +142,8 @@ def vx_expirations(
 ) -> list[tuple[date, bool]]:
     """Return (expiration, is monthly) of the VX contracts listed on a session, ascending, expiring ones included.
 
-    Weeklies settle on the Wednesdays without a monthly, moved to the session before when that Wednesday or the Friday 30
-    days later is a holiday.
+    Weeklies settle on the Wednesdays without a monthly, moved to the session before when that Wednesday or the Friday
+    30 days later is a holiday.
     """
     monthlies = vix_monthly_expirations(day, day + timedelta(days=monthly_days), calendar=calendar)
     # A monthly moved to a Tuesday takes its week's Wednesday too.
@@ -175,5 +173,5 @@ def _week(day: date) -> tuple[int, int]:
     return iso.year, iso.week
 
 
-def _grid(step: int, low: float, high: float) -> Strikes:
+def _grid(step: int, low: float, high: float) -> Integers:
     return np.arange(-(-int(low) // step) * step, int(high) + 1, step, dtype=np.int64)

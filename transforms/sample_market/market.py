@@ -8,8 +8,9 @@ from datetime import date, timedelta
 import numpy as np
 
 from transforms.errors import DataError
+from transforms.sample_market.arrays import Floats
 from transforms.sample_market.chain import true_chain
-from transforms.sample_market.clock import Floats, variance_clock
+from transforms.sample_market.clock import variance_clock
 from transforms.sample_market.daily import (
     VxContract,
     breadth,
@@ -88,15 +89,15 @@ def simulate_market(
     """
     if not calendar.is_session(last_session):
         raise DataError(f"the sample market cannot end on {last_session}: it is not a trading session")
-    if calendar.sessions[-1] < np.datetime64(last_session + timedelta(days=HORIZON_DAYS)):
+    horizon = last_session + timedelta(days=HORIZON_DAYS)
+    if calendar.sessions[-1] < np.datetime64(horizon):
         raise DataError(
-            f"the sample market ending on {last_session} lists options to {last_session + timedelta(days=HORIZON_DAYS)}, "
-            f"but the calendar ends on {calendar.sessions[-1]}: build it further"
+            f"the sample market ending on {last_session} lists options to {horizon}, but the calendar ends on "
+            f"{calendar.sessions[-1]}: build it further"
         )
     n = n_chain_sessions + n_history_sessions
     last = int(np.searchsorted(calendar.sessions, np.datetime64(last_session)))
     first_day: date = calendar.sessions[last - n + 1].astype(object)
-    horizon = last_session + timedelta(days=HORIZON_DAYS)
     events = macro_events(first_day, horizon, calendar=calendar)
     clock = variance_clock(first_day, horizon, calendar=calendar, events=events)
     path = simulated_path(clock, 0, n - 1, model=model, seed=seed)
@@ -152,7 +153,7 @@ def session_files(market: SampleMarket, row: int) -> list[VendorFile]:
 
 
 def daily_files(market: SampleMarket, *, through: int | None = None) -> list[VendorFile]:
-    """Return the daily tables as they stand after path row `through` (default: the last): one file a table or contract."""
+    """Return the daily tables as they stand after path row `through` (default: the last)."""
     last = len(market.path) - 1 if through is None else through
     day = market.session_date(last)
     days = market.days[: last + 1]
@@ -182,7 +183,7 @@ def planted_events(market: SampleMarket) -> list[PlantedEvent]:
 
 
 def truth_file(market: SampleMarket) -> VendorFile:
-    """Return the truth as JSON: model, state, forwards, discount factors and smiles by session and slice, VX, events."""
+    """Return the truth as JSON: model, state, forwards, discount factors and smiles by slice, VX, events."""
     settlements = dict(
         zip(
             (contract.expiration for contract in market.contracts),

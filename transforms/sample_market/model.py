@@ -12,24 +12,25 @@ class MarketModel:
 
     The at-the-money forward variance at horizon s is the two-factor exponential curve
     f(s) = floor + (mean(s) - floor) * exp(fast * e^(-fast_reversion * s) + slow * e^(-slow_reversion * s))
-    (Bergomi, "Smile Dynamics II", 2005), and spot moves with `realized_share` of f(0), plus jumps that also lift `fast`.
+    (Bergomi, "Smile Dynamics II", 2005), and spot moves with `realized_share` of f(0), plus jumps that also lift
+    `fast`.
     """
 
     start_spot: float = 5600.0
     # Before the compensation of jumps: log spot gains about 7% a year.
     spot_drift: float = 0.135
     # Mean at-the-money forward variance now and far out: VIX near 19, an upward curve most days.
-    variance_floor: float = 0.0040
-    near_variance: float = 0.0178
-    far_variance: float = 0.0500
+    variance_floor: float = 0.0030
+    near_variance: float = 0.0182
+    far_variance: float = 0.0470
     variance_horizon: float = 0.40
-    realized_share: float = 0.92
+    realized_share: float = 0.95
     fast_reversion: float = 12.0
-    fast_volatility: float = 2.4
-    slow_reversion: float = 1.0
-    slow_volatility: float = 0.90
-    spot_fast_correlation: float = -0.86
-    spot_slow_correlation: float = -0.68
+    fast_volatility: float = 2.70
+    slow_reversion: float = 0.60
+    slow_volatility: float = 1.10
+    spot_fast_correlation: float = -0.79
+    spot_slow_correlation: float = -0.62
     jump_rate: float = 2.0
     jump_mean: float = -0.023
     jump_deviation: float = 0.021
@@ -50,7 +51,7 @@ class MarketModel:
     vix_up_shift: float = 0.45
     vix_up_scale: float = 1.25
     vix_down_scale: float = 0.78
-    vix_volatility_premium: float = 1.25
+    vix_volatility_premium: float = 1.05
     # Rates and dividends.
     long_rate: float = 0.043
     short_rate: float = 0.040

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from transforms.sample_market.clock import Floats
+from transforms.sample_market.arrays import Booleans, Floats, Integers
 
 Keys = npt.NDArray[np.uint64]
 
@@ -21,10 +21,10 @@ EPOCH = date(1970, 1, 1)
 
 
 def series_keys(
-    expirations: npt.NDArray[np.int64],
-    root_codes: npt.NDArray[np.int64],
-    strikes: npt.NDArray[np.int64],
-    is_call: npt.NDArray[np.bool_],
+    expirations: Integers,
+    root_codes: Integers,
+    strikes: Integers,
+    is_call: Booleans,
 ) -> Keys:
     """Return one integer per option series; expirations in days since 1970, strikes in thousandths."""
     packed = ((expirations * 4 + root_codes) << 25) + (strikes << 1) + is_call
@@ -43,7 +43,7 @@ def uniform_noise(keys: Keys, *, seed: int, stream: int, day: date | None, draw:
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed ^= mixed >> np.uint64(31)
-    return ((mixed >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return np.asarray(((mixed >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
 
 
 def normal_noise(keys: Keys, *, seed: int, stream: int, day: date | None, draw: int) -> Floats:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transforms.sample_market.clock import Floats, VarianceClock
+from transforms.sample_market.arrays import Floats
+from transforms.sample_market.clock import VarianceClock
 from transforms.sample_market.model import MarketModel
 
 # States of a session: the open, then equal steps to a quarter of an hour before the close, then the close.
@@ -22,8 +23,9 @@ PATH_STREAM = 0
 class MarketPath:
     """The simulated state; row i is session `first + i` of `clock`.
 
-    `spot` (points), `fast`, `slow` (log variance factors) and `vol_of_vol` (log multiplier) are (n, N_STATES); the smile's
-    `rho` and `eta`, `level_rate` and `short_rate` (decimals, continuous) and `breadth_noise` (standard normal) are (n).
+    `spot` (points), `fast`, `slow` (log variance factors) and `vol_of_vol` (log multiplier) are (n, N_STATES); the
+    smile's `rho` and `eta`, `level_rate` and `short_rate` (decimals, continuous) and `breadth_noise` (standard normal)
+    are (n).
     """
 
     model: MarketModel

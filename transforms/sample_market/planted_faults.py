@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 
-from transforms.sample_market.chain import Integers
+from transforms.sample_market.arrays import Integers
 from transforms.sample_market.plants import PlantedEvent, Version, free_slices
 from transforms.sample_market.quotes import Quotes
 
@@ -20,7 +21,7 @@ QUOTE_COLUMNS = (
 
 
 def plant_fault(kind: str, quotes: Quotes, *, taken: set[int]) -> tuple[list[Version], PlantedEvent]:
-    """Return the file's versions with the sessions each comes late, and the event; `n_rows` counts the rows at fault."""
+    """Return the file's versions with the sessions each comes late, and the event; `n_rows` are those at fault."""
     if kind == "late_file":
         return [(quotes, 1)], _event(kind, quotes, n_rows=int(quotes.copies.sum()), sessions_late=1)
     if kind == "zeroed_chain":
@@ -69,7 +70,7 @@ def plant_stale_chain(quotes: Quotes, previous: Quotes) -> tuple[Quotes, Planted
     known = previous.chain.keys[source] == quotes.chain.keys
     is_spx = ~quotes.chain.is_vix()
     rows = np.flatnonzero(is_spx & known)
-    columns = {
+    columns: dict[str, Any] = {
         name: _replaced(getattr(quotes, name), rows, getattr(previous, name)[source[rows]])
         for name in (*QUOTE_COLUMNS, "open", "high", "low", "close", "volume", "open_interest")
     }
@@ -100,7 +101,7 @@ def _two_sided(quotes: Quotes, rows: Integers) -> Integers:
 
 
 def _swapped(quotes: Quotes, rows: Integers) -> Quotes:
-    columns = {}
+    columns: dict[str, Any] = {}
     for low, high in (("bid_1545", "ask_1545"), ("bid_eod", "ask_eod")):
         bid, ask = getattr(quotes, low), getattr(quotes, high)
         columns[low], columns[high] = _replaced(bid, rows, ask[rows]), _replaced(ask, rows, bid[rows])
@@ -108,7 +109,8 @@ def _swapped(quotes: Quotes, rows: Integers) -> Quotes:
 
 
 def _zeroed(quotes: Quotes, rows: Integers) -> Quotes:
-    return replace(quotes, **{name: _replaced(getattr(quotes, name), rows, 0) for name in QUOTE_COLUMNS})
+    zeros: dict[str, Any] = {name: _replaced(getattr(quotes, name), rows, 0) for name in QUOTE_COLUMNS}
+    return replace(quotes, **zeros)
 
 
 def _replaced(column: Integers, rows: Integers, values: Integers | int) -> Integers:

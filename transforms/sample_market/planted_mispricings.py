@@ -1,18 +1,19 @@
 """Mispricings of known place and size, built so that only the intended quotes can see them.
 
-Sizes are shares of the half-spread around the place, because a lock is a quote moved past somebody else's spread. Quotes
-made tight are one tick around the true price, which still lies between them.
+Sizes are shares of the half-spread around the place, because a lock is a quote moved past somebody else's spread.
+Quotes made tight are one tick around the true price, which still lies between them.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from transforms.sample_market.chain import Chain, Integers, true_chain
-from transforms.sample_market.clock import Floats
+from transforms.sample_market.arrays import Floats, Integers
+from transforms.sample_market.chain import Chain, SliceTruth
 from transforms.sample_market.indices import index_terms
 from transforms.sample_market.path import MarketPath
 from transforms.sample_market.plants import PlantedEvent, free_slices
@@ -100,18 +101,18 @@ def plant_calendar(
     candidates = free_slices(chain, taken, root="SPXW", days=CALENDAR_DAYS, dense=False)
     near, far = next(
         (int(first), int(second))
-        for first, second in zip(candidates[:-1], candidates[1:], strict=True)
+        for first, second in pairwise(candidates)
         if chain.slices[first].expiration not in used and chain.slices[second].expiration not in used
     )
     taken.update((near, far))
-    changed = {}
+    changed: dict[str, Any] = {}
     for name, truth in (("truth_1545", chain.truth_1545), ("truth_eod", chain.truth_eod)):
         theta = truth.theta.copy()
         theta[near] = CALENDAR_EXCESS * theta[far]
         changed[name] = replace(truth, theta=theta)
     dislocated = replace(chain, **changed)
     rows = chain.rows_of(near)
-    prices = {
+    prices: dict[str, Any] = {
         "true_1545": _repriced(path, row, dislocated.truth_1545, rows=rows, chain=chain, number=near),
         "true_eod": _repriced(path, row, dislocated.truth_eod, rows=rows, chain=chain, number=near),
     }
@@ -123,7 +124,7 @@ def plant_calendar(
     return dislocated, lambda quotes: _calendar_event(_board(quotes, near), _board(quotes, far))
 
 
-def _repriced(path: MarketPath, row: int, truth: Any, *, rows: Integers, chain: Chain, number: int) -> Floats:
+def _repriced(path: MarketPath, row: int, truth: SliceTruth, *, rows: Integers, chain: Chain, number: int) -> Floats:
     strike = chain.strike[rows] / 1_000.0
     forward = np.full(len(strike), truth.forward[number])
     variance = smile_total_variance(
@@ -133,7 +134,9 @@ def _repriced(path: MarketPath, row: int, truth: Any, *, rows: Integers, chain: 
         eta=float(path.eta[row]),
         gamma=path.model.smile_gamma,
     )
-    return np.asarray(truth.discount_factor[number] * black_price(forward, strike, variance, is_call=chain.is_call[rows]))
+    return np.asarray(
+        truth.discount_factor[number] * black_price(forward, strike, variance, is_call=chain.is_call[rows])
+    )
 
 
 def _board(quotes: Quotes, number: int) -> _Board:
@@ -296,7 +299,7 @@ def _plant_calls_puts_cash(board: _Board, kind: str) -> tuple[Quotes, PlantedEve
 
 
 def _plant_quote(board: _Board, kind: str) -> tuple[Quotes, PlantedEvent]:
-    """A call and the put of its strike moved together until the true price is outside both spreads: no lock, a residual."""
+    """A call and its put moved together until the true price is outside both spreads: no lock, a residual."""
     sign = 1.0 if kind == "rich_quote" else -1.0
     place = board.nearest(0.985 * board.forward)
     rows = np.array([board.calls[place], board.puts[place]])

@@ -1,4 +1,4 @@
-"""What is planted in a sample market, when, and what the files then say: the catalogue of kinds and their order of work.
+"""What is planted in a sample market, when, and what the files then say: the kinds and their order of work.
 
 `planted_mispricings` and `planted_faults` hold the kinds themselves. Mispricings change true prices or quotes; faults
 change what a file says after that. Several plants may fall on one session: each takes a slice of its own.
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from transforms.errors import DataError
-from transforms.sample_market.chain import Chain, Integers, true_chain
-from transforms.sample_market.clock import Floats
+from transforms.sample_market.arrays import Floats, Integers
+from transforms.sample_market.chain import Chain, true_chain
 from transforms.sample_market.daily import VxContract
 from transforms.sample_market.path import MarketPath
 from transforms.sample_market.quotes import Quotes, quoted_chain
@@ -70,8 +70,8 @@ class PlantedEvent:
     """What was planted: where, how large, and what can see it.
 
     `legs` are dicts of strike (points), option_type, side and price as printed (for a lock, what earns `edge_points`);
-    `n_rows` counts the file's rows concerned; `seen_by` names the quotes that suffice to see a lock: calls, puts, parity
-    (synthetic forwards), combined (all of them and cash), or the table concerned.
+    `n_rows` counts the file's rows concerned; `seen_by` names the quotes that suffice to see a lock: calls, puts,
+    parity (synthetic forwards), combined (all of them and cash), or the table concerned.
     """
 
     kind: str
@@ -148,7 +148,7 @@ def planted_settlements(
         monthlies = [
             number
             for number, contract in enumerate(contracts)
-            if contract.is_monthly and row in contract.rows and contract.rows[-1] > row or False
+            if contract.is_monthly and row in contract.rows and contract.rows[-1] > row
         ]
         live = [number for number in monthlies if _expires_after(contracts[number], days[row])]
         number = live[1]

@@ -5,11 +5,12 @@ arbitrage.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from transforms.sample_market.chain import Chain, Integers
-from transforms.sample_market.clock import Floats
+from transforms.sample_market.arrays import Floats, Integers
+from transforms.sample_market.chain import Chain
 from transforms.sample_market.noise import QUOTE_STREAM, STATIC_STREAM, normal_noise, uniform_noise
 
 # Cboe's minimum increments in cents: 0.05 below 3.00, 0.10 from there on, for SPX and VIX series alike.
@@ -22,8 +23,8 @@ MEDIAN_SIZE = 45.0
 class Quotes:
     """What the vendor's file says of each row of a chain: prices in cents, sizes and counts in contracts.
 
-    `kept` marks the rows that are written, `copies` how many times, `strike` the strike printed (thousandths); they differ
-    from the chain's only under planted faults. A series past its last trade has 0 everywhere but open interest.
+    `copies` is how many times a row is written and `strike` the strike printed (thousandths); other than 1 and the
+    chain's only under planted faults. A series past its last trade has 0 everywhere but open interest.
     """
 
     chain: Chain
@@ -102,22 +103,22 @@ def two_sides(chain: Chain, true_price: Floats, *, seed: int) -> tuple[Integers,
     return np.where(live, bid, 0), np.where(live, ask, 0)
 
 
-def rounded_down(cents: Floats) -> Integers:
+def rounded_down(cents: Floats | Integers) -> Integers:
     """Return prices in cents rounded down to the tick, at least 0."""
     tick = np.where(cents >= TICK_BOUND, LARGE_TICK, SMALL_TICK)
     return np.maximum((np.floor(cents / tick) * tick).astype(np.int64), 0)
 
 
-def rounded_up(cents: Floats) -> Integers:
+def rounded_up(cents: Floats | Integers) -> Integers:
     """Return prices in cents rounded up to the tick, at least one tick."""
     tick = np.where(cents >= TICK_BOUND, LARGE_TICK, SMALL_TICK)
     return np.maximum((np.ceil(cents / tick) * tick).astype(np.int64), SMALL_TICK)
 
 
-def with_prices(quotes: Quotes, rows: Integers, *, bid: Floats, ask: Floats) -> Quotes:
+def with_prices(quotes: Quotes, rows: Integers, *, bid: Floats | Integers, ask: Floats | Integers) -> Quotes:
     """Return quotes with bids and asks (cents) of some rows replaced at both snapshots, rounded outward."""
     low, high = rounded_down(bid), rounded_up(ask)
-    changed = {}
+    changed: dict[str, Any] = {}
     for name, values in (("bid_1545", low), ("ask_1545", high), ("bid_eod", low), ("ask_eod", high)):
         column = getattr(quotes, name).copy()
         column[rows] = values
@@ -140,7 +141,7 @@ def _spread_level(chain: Chain) -> Floats:
 
 
 def _activity(chain: Chain, *, seed: int) -> tuple[Integers, Integers]:
-    """Return volume and open interest: most near the money and at round strikes, interest growing towards expiration."""
+    """Return volume and open interest: most near the money and at round strikes, more towards expiration."""
     truth = chain.truth_eod
     index = chain.slice_index
     strike = chain.strike / 1_000.0
@@ -168,10 +169,9 @@ def _trade_prices(
     last, travel = (
         uniform_noise(chain.keys, seed=seed, stream=QUOTE_STREAM, day=chain.session_date, draw=draw) for draw in (2, 3)
     )
-    close = rounded_up((bid + last * (ask - bid)).astype(np.float64))
+    close = rounded_up(bid + last * (ask - bid))
     other = rounded_up(close * np.exp(0.5 * (travel - 0.5)))
     opening = np.where(volume > 1, other, close)
     high = np.maximum(opening, close)
     low = np.minimum(opening, close)
     return tuple(np.where(traded, prices, 0) for prices in (opening, high, low, close))  # type: ignore[return-value]
-

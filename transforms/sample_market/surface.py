@@ -1,16 +1,15 @@
 """SPX option truth: SSVI smiles on a forward variance curve, with a rate and a dividend curve.
 
 w(k, theta) = theta/2 * (1 + rho*phi*k + sqrt((phi*k + rho)^2 + 1 - rho^2)),
-phi(theta) = eta * theta^-gamma * (1 + theta)^(gamma - 1) with gamma <= 1/2 and eta * (1 + |rho|) <= 2 is free of butterfly
-and calendar arbitrage for every increasing theta (Gatheral and Jacquier, "Arbitrage-free SVI volatility surfaces", 2014,
-corollary 4.1 and remark 4.4).
+phi(theta) = eta * theta^-gamma * (1 + theta)^(gamma - 1) with gamma <= 1/2 and eta * (1 + |rho|) <= 2 is free of
+butterfly and calendar arbitrage for every increasing theta (Gatheral and Jacquier, "Arbitrage-free SVI volatility
+surfaces", 2014, corollary 4.1 and remark 4.4).
 """
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtr
 
-from transforms.sample_market.clock import Floats
+from transforms.sample_market.arrays import Booleans, Floats
 from transforms.sample_market.model import MarketModel
 
 # Horizons (clock years) between which the forward variance is constant.
@@ -38,29 +37,29 @@ def spot_variance(model: MarketModel, fast: Floats | float, slow: Floats | float
 
 
 def at_the_money_variance(cumulative: Floats, horizons: Floats) -> Floats:
-    """Return theta at clock distances: (n, m) horizons on (n, len(HORIZONS)) curves, or (m) on one curve (len(HORIZONS)).
+    """Return theta at clock distances: horizons (n, m) on n curves, or (m) on one.
 
-    Zero at and before the present.
+    `cumulative` is (n, len(HORIZONS)) or (len(HORIZONS)). Zero at and before the present.
     """
     index = np.clip(np.searchsorted(HORIZONS, horizons, side="right") - 1, 0, len(HORIZONS) - 2)
     low = np.take_along_axis(cumulative, index, axis=-1)
     high = np.take_along_axis(cumulative, index + 1, axis=-1)
     share = np.maximum(horizons - HORIZONS[index], 0.0) / (HORIZONS[index + 1] - HORIZONS[index])
-    return low + share * (high - low)
+    return np.asarray(low + share * (high - low))
 
 
 def smile_total_variance(k: Floats, theta: Floats, *, rho: Floats | float, eta: Floats | float, gamma: float) -> Floats:
     """Return SSVI total variance at log-moneyness k; null-free, element-wise, theta > 0."""
     phi = eta * theta**-gamma * (1.0 + theta) ** (gamma - 1.0)
     scaled = phi * k
-    return 0.5 * theta * (1.0 + rho * scaled + np.sqrt((scaled + rho) ** 2 + 1.0 - rho**2))
+    return np.asarray(0.5 * theta * (1.0 + rho * scaled + np.sqrt((scaled + rho) ** 2 + 1.0 - rho**2)))
 
 
 def swap_variance(theta: Floats, *, rho: Floats | float, eta: Floats | float, gamma: float) -> Floats:
     """Return -2 E[ln(S_T / F)] of SSVI slices, the strip of all strikes; theta of any shape, rho and eta broadcast.
 
-    The integral of w over the normal law of z = -d2 (Chriss and Morokoff, 1999; Gatheral, "The Volatility Surface", 2006,
-    equation 11.5).
+    The integral of w over the normal law of z = -d2 (Chriss and Morokoff, 1999; Gatheral, "The Volatility Surface",
+    2006, equation 11.5).
     """
     theta = np.asarray(theta, dtype=np.float64)
     rho, eta = np.asarray(rho)[..., None], np.asarray(eta)[..., None]
@@ -73,19 +72,19 @@ def swap_variance(theta: Floats, *, rho: Floats | float, eta: Floats | float, ga
     return np.asarray(np.sum(0.5 * (integrand[..., 1:] + integrand[..., :-1]) * np.diff(z, axis=-1), axis=-1))
 
 
-def black_price(forward: Floats, strike: Floats, total_variance: Floats, *, is_call: npt.NDArray[np.bool_]) -> Floats:
+def black_price(forward: Floats, strike: Floats, total_variance: Floats, *, is_call: Booleans) -> Floats:
     """Return undiscounted Black (1976) prices in points, element-wise; intrinsic value where the variance is 0."""
     deviation = np.sqrt(np.maximum(total_variance, 1e-14))
     d1 = np.log(forward / strike) / deviation + 0.5 * deviation
     sign = np.where(is_call, 1.0, -1.0)
     value = sign * (forward * ndtr(sign * d1) - strike * ndtr(sign * (d1 - deviation)))
-    return np.maximum(value, np.maximum(sign * (forward - strike), 0.0))
+    return np.asarray(np.maximum(value, np.maximum(sign * (forward - strike), 0.0)))
 
 
 def treasury_zero_rate(level_rate: Floats | float, short_rate: Floats | float, years: Floats) -> Floats:
     """Return continuously compounded Treasury zero rates (decimals) by a two-factor Nelson-Siegel curve (1987)."""
     scaled = np.maximum(years, 1e-9) / NELSON_SIEGEL_YEARS
-    return level_rate + (short_rate - level_rate) * -np.expm1(-scaled) / scaled
+    return np.asarray(level_rate + (short_rate - level_rate) * -np.expm1(-scaled) / scaled)
 
 
 def option_zero_rate(model: MarketModel, level_rate: float, short_rate: float, *, years: Floats) -> Floats:

@@ -9,8 +9,7 @@ from functools import cache
 import numpy as np
 import polars as pl
 
-from transforms.sample_market.chain import Integers
-from transforms.sample_market.clock import Floats
+from transforms.sample_market.arrays import Floats, Integers
 from transforms.sample_market.daily import TREASURY_TENORS, VxContract
 from transforms.sample_market.quotes import Quotes
 from transforms.sessions import Days
@@ -20,6 +19,9 @@ ARCHIVE_CLOCK = (20, 30, 0)
 DEFLATE_LEVEL = 1
 FIRST_SIX_WEEK_BILL_YEAR = 2026
 FIRST_FOUR_MONTH_BILL_YEAR = 2022
+
+# Futures month codes, January to December.
+MONTH_CODES = "FGHJKMNQUVXZ"
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,7 @@ def datashop_csv(quotes: Quotes, vix: tuple[float, float]) -> bytes:
     )
     header = "underlying_symbol,quote_date,root,expiration," + ",".join(frame.columns[1:]) + ",delivery_code"
     # The delivery code is always empty: the comma before it belongs to the line's end.
-    body = frame.write_csv(
-        include_header=False, line_terminator=",\r\n", quote_style="never", null_value=""
-    )
+    body = frame.write_csv(include_header=False, line_terminator=",\r\n", quote_style="never", null_value="")
     return (header + "\r\n" + body).encode()
 
 
@@ -98,7 +98,7 @@ def vx_contract_csv(contract: VxContract, days: Days, *, settle: Floats, n_rows:
     contract's own where it is displaced by a plant.
     """
     change = np.diff(settle, prepend=settle[:1])
-    label = f"F ({contract.expiration:%b %Y})"
+    label = f"{MONTH_CODES[contract.expiration.month - 1]} ({contract.expiration:%b %Y})"
     lines = ["Trade Date,Futures,Open,High,Low,Close,Settle,Change,Total Volume,EFP,Open Interest"]
     columns = (contract.open, contract.high, contract.low, contract.close)
     for number, day in enumerate(days[:n_rows]):

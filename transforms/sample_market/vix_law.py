@@ -10,7 +10,8 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from transforms.sample_market.clock import MINUTES_PER_YEAR, Floats, VarianceClock, minute_of
+from transforms.sample_market.arrays import Booleans, Floats, Integers
+from transforms.sample_market.clock import MINUTES_PER_YEAR, VarianceClock, minute_of
 from transforms.sample_market.model import MarketModel
 from transforms.sample_market.path import MarketPath
 from transforms.sample_market.surface import at_the_money_variance, black_price, cumulative_variance, swap_variance
@@ -37,32 +38,31 @@ class VixLaw:
     up_weight: float
 
 
-def forward_variance(path: MarketPath, rows: Floats, state: int, *, expirations: list[date]) -> Floats:
+def forward_variance(path: MarketPath, rows: Integers, state: int, *, expirations: list[date]) -> Floats:
     """Return annualized SPX variance over the 30 days after each expiration, shape (rows, expirations).
 
-    `rows` are path rows and `state` the moment of the day. Zero distance (the opening of the expiration day itself) gives
-    the final settlement's square.
+    `rows` are path rows and `state` the moment of the day. Zero distance (the opening of the expiration day itself)
+    gives the final settlement's square.
     """
-    index = np.asarray(rows, dtype=np.int64)
-    cumulative = cumulative_variance(path.model, path.fast[index, state], path.slow[index, state])
-    now = clock_of_state(path, index, state)
+    cumulative = cumulative_variance(path.model, path.fast[rows, state], path.slow[rows, state])
+    now = clock_of_state(path, rows, state)
     variances = []
     for shift in (0, VIX_DAYS):
         instants = np.array([minute_of(day + timedelta(days=shift), OPTION_OPEN) for day in expirations])
         theta = at_the_money_variance(cumulative, path.clock.at(instants)[None, :] - now[:, None])
         swaps = swap_variance(
             np.maximum(theta, 1e-12),
-            rho=path.rho[index][:, None],
-            eta=path.eta[index][:, None],
+            rho=path.rho[rows][:, None],
+            eta=path.eta[rows][:, None],
             gamma=path.model.smile_gamma,
         )
         variances.append(np.where(theta > 0.0, swaps, 0.0))
-    return (variances[1] - variances[0]) / VIX_YEARS
+    return np.asarray((variances[1] - variances[0]) / VIX_YEARS)
 
 
-def clock_of_state(path: MarketPath, rows: Floats, state: int) -> Floats:
+def clock_of_state(path: MarketPath, rows: Integers, state: int) -> Floats:
     """Return the variance clock at a state of the day, for path rows."""
-    index = path.first + np.asarray(rows, dtype=np.int64)
+    index = path.first + rows
     clock: VarianceClock = path.clock
     if state == 0:
         return clock.at_open[index]
@@ -70,17 +70,16 @@ def clock_of_state(path: MarketPath, rows: Floats, state: int) -> Floats:
         return clock.at_close[index]
     session = clock.at_close[index] - clock.at_open[index]
     final = session * 15.0 / (clock.closes[index] - clock.opens[index])
-    return clock.at_open[index] + (session - final) * state / (path.spot.shape[1] - 2)
+    return np.asarray(clock.at_open[index] + (session - final) * state / (path.spot.shape[1] - 2))
 
 
-def vix_law(path: MarketPath, rows: Floats, state: int, *, expirations: list[date]) -> VixLaw:
+def vix_law(path: MarketPath, rows: Integers, state: int, *, expirations: list[date]) -> VixLaw:
     """Return the law of VIX at each expiration, arrays of shape (rows, expirations)."""
     model = path.model
-    index = np.asarray(rows, dtype=np.int64)
     second_moment = 1e4 * forward_variance(path, rows, state, expirations=expirations)
     instants = np.array([minute_of(day, OPTION_OPEN) for day in expirations])
     horizon = np.maximum(path.clock.at(instants)[None, :] - clock_of_state(path, rows, state)[:, None], 0.0)
-    deviation = mixture_deviation(model, horizon, path.vol_of_vol[index, state][:, None])
+    deviation = mixture_deviation(model, horizon, path.vol_of_vol[rows, state][:, None])
     weight = model.vix_up_weight
     up_mean = 1.0 + model.vix_up_shift * np.minimum(deviation, 1.0)
     down_mean = (1.0 - weight * up_mean) / (1.0 - weight)
@@ -120,9 +119,10 @@ def mixture_deviation(model: MarketModel, horizon: Floats, vol_of_vol: Floats) -
     return np.asarray(0.5 * model.vix_volatility_premium * np.sqrt(total * multiplier))
 
 
-def vix_option_price(law: VixLaw, position: tuple[int, int], *, strike: Floats, is_call: Floats, future: float) -> Floats:
+def vix_option_price(
+    law: VixLaw, position: tuple[int, int], *, strike: Floats, is_call: Booleans, future: float
+) -> Floats:
     """Return undiscounted prices (points) of VIX options at one (row, expiration); `future` is VX as printed."""
-    call = np.asarray(is_call, dtype=np.bool_)
     parts = (
         (law.up_weight, law.up_mean[position], law.up_deviation[position]),
         (1.0 - law.up_weight, law.down_mean[position], law.down_deviation[position]),
@@ -130,11 +130,11 @@ def vix_option_price(law: VixLaw, position: tuple[int, int], *, strike: Floats, 
     price = np.zeros_like(strike)
     for weight, mean, deviation in parts:
         price += weight * black_price(
-            np.full_like(strike, future * mean), strike, np.full_like(strike, deviation**2), is_call=call
+            np.full_like(strike, future * mean), strike, np.full_like(strike, deviation**2), is_call=is_call
         )
     return price
 
 
-def years_between(start: Floats, end: Floats) -> Floats:
+def years_between(start: Integers | int, end: Integers) -> Floats:
     """Return ACT/365 years between UTC minutes."""
-    return (np.asarray(end, dtype=np.float64) - np.asarray(start, dtype=np.float64)) / MINUTES_PER_YEAR
+    return np.asarray((end - start) / MINUTES_PER_YEAR)

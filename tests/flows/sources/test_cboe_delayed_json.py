@@ -12,13 +12,13 @@ from flows.sources import cboe_delayed_json as source
 from transforms.errors import RefusedFile
 from transforms.sessions import TradingCalendar
 
-CALL = {
+CALL: dict[str, Any] = {
     "option": "SPXW230922C04400000", "bid": 21.4, "bid_size": 7.0, "ask": 21.9, "ask_size": 11.0, "iv": 0.1305,
     "open_interest": 812.0, "volume": 95.0, "delta": 0.4812, "gamma": 0.004, "theta": -1.2, "rho": 0.1, "vega": 1.7,
     "theo": 21.6, "change": 0.0, "open": 20.0, "high": 25.0, "low": 18.0, "tick": "up", "last_trade_price": 21.5,
     "last_trade_time": "2023-09-20T15:59:12", "percent_change": 0.0, "prev_day_close": 30.1,
 }  # fmt: skip
-PUT = CALL | {
+PUT: dict[str, Any] = CALL | {
     "option": "SPXW230922P03000000", "bid": 0.0, "bid_size": 0.0, "ask": 0.0, "ask_size": 0.0, "iv": 0.0, "delta": 0.0,
     "open_interest": 3.0, "volume": 0.0, "last_trade_price": 0.0, "last_trade_time": None,
 }  # fmt: skip
@@ -120,7 +120,7 @@ def test_a_record_that_cannot_be_a_row_is_rejected(record: object, rule: str, ca
 
 
 def test_figures_given_as_text_or_as_no_number_are_read_alike(calendar: TradingCalendar) -> None:
-    record: dict[str, Any] = CALL | {"bid": "21.4", "volume": float("nan"), "delta": None}
+    record = CALL | {"bid": "21.4", "volume": float("nan"), "delta": None}
     reading = read(payload(record), calendar=calendar)
     assert quotes(reading).select("bid", "volume", "vendor_delta").rows() == [(21.4, None, None)]
 
@@ -143,6 +143,8 @@ def test_without_the_index_spot_is_null_and_said(calendar: TradingCalendar) -> N
         (payload(CALL, timestamp="yesterday"), "'yesterday' is no date and time"),
         (payload(CALL, timestamp=None), "None is no date and time"),
         (payload(CALL, timestamp="2050-01-01 00:00:00"), "has no session"),
+        (payload(CALL, timestamp="0001-01-01 00:00:00"), "has no session"),
+        (payload(CALL, timestamp="9999-12-31 23:59:59-05:00"), "is no date and time"),
         (payload(CALL | {"option": "RUT231020C01000000"}), "quotes of RUT; this program reads SPX, SPXW, VIX and VIXW"),
         (payload({key: value for key, value in CALL.items() if key != "bid"}), "none of 1 options has bid"),
         (b'{"data": {"options": []}, "note": {"option": 1}}', "no options under data.options"),

@@ -13,7 +13,7 @@ from flows.sources.option_symbols import QUOTE_COLUMNS, quote_rows, stamped, sym
 from transforms.errors import RefusedFile
 from transforms.schemas import OPTION_QUOTE
 
-GOOD = {
+GOOD: dict[str, str | None] = {
     "symbol": "SPXW230523C04150000",
     "expiration": "2023-05-23",
     "strike": "4150",

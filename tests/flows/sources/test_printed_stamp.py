@@ -67,6 +67,8 @@ def test_a_printed_date_and_clock_become_an_instant(printed: str, expected: str)
         "May 23 June 2023 at 7:39 PM",
         "23 พฤษภาคม 2566 19:39",
         "May 23, 1823 at 7:39 PM",
+        "May 99999999999999999999, 2023 at 7:39 PM",
+        "99999999999999999999-05-2023 19:39",
         "",
     ],
 )

@@ -74,7 +74,7 @@ CASES = [
     ),
     (
         "cfevoloi.csv",
-        b"CFE data is compiled,, for convenience\nDate,VOLATILITY INDEX VOLUME,VOLATILITY INDEX OI\n\n3/26/2004,461,368\n",
+        b"CFE data is compiled\nDate,VOLATILITY INDEX VOLUME,VOLATILITY INDEX OI\n\n3/26/2004,461,368\n",
         "volume and open interest",
     ),
     (

@@ -87,6 +87,8 @@ def test_lines_that_cannot_be_rows_are_rejected(calendar: TradingCalendar) -> No
 def test_files_that_cannot_serve_are_refused(calendar: TradingCalendar) -> None:
     with pytest.raises(RefusedFile, match="none of 1 lines has a lastTradeDate"):
         read(NEW.replace("2026-01-30 21:14:02+00:00", ""), calendar=calendar)
+    with pytest.raises(RefusedFile, match="none of 1 lines has a lastTradeDate"):
+        read(NEW.replace("2026-01-30 21:14:02", "0001-01-01 00:00:00"), calendar=calendar)
     with pytest.raises(RefusedFile, match="has no session"):
         read(NEW.replace("2026-01-30 21:14:02", "2056-01-31 21:14:02"), calendar=calendar)
     with pytest.raises(RefusedFile, match="quotes of AAPL"):

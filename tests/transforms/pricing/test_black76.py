@@ -69,7 +69,9 @@ def exact_price(forward: float, strike: float, total_vol: float, is_call: bool) 
         return float(sign * (f * mpmath.ncdf(sign * d1) - k * mpmath.ncdf(sign * (d1 - s))))
 
 
-def greeks_at(spot: float, strike: float, q: float, rate: float, time: float, vol: float, is_call: bool) -> BlackGreeks:
+def greeks_at(
+    spot: float, strike: float, q: float, rate: float, time: float, vol: float, is_call: bool
+) -> BlackGreeks:
     return black_greeks(
         spot * np.exp((rate - q) * time),
         strike,
@@ -132,7 +134,9 @@ def test_greeks_equal_central_differences_of_the_price(is_call: bool, strike: fl
     point = 0.01
     assert greeks.delta[0] == pytest.approx((value(100 + h) - value(100 - h)) / (2 * h), abs=1e-8)
     assert greeks.gamma[0] == pytest.approx((at(100 + h).delta[0] - at(100 - h).delta[0]) / (2 * h), abs=1e-8)
-    assert greeks.vega[0] == pytest.approx(point * (value(vol=0.3 + v) - value(vol=0.3 - v)) / (2 * v), abs=1e-8)
+    assert greeks.vega[0] == pytest.approx(
+        point * (value(vol=0.3 + v) - value(vol=0.3 - v)) / (2 * v), abs=1e-8
+    )
     vanna = point * (at(vol=0.3 + v).delta[0] - at(vol=0.3 - v).delta[0]) / (2 * v)
     assert greeks.vanna[0] == pytest.approx(vanna, abs=1e-8)
     volga = point * (at(vol=0.3 + v).vega[0] - at(vol=0.3 - v).vega[0]) / (2 * v)
@@ -155,7 +159,12 @@ def test_theta_is_the_price_a_day_later_at_the_same_forward_vol_and_rate(is_call
 
     time = 30.0 / 365.0
     greeks = black_greeks(
-        100.0, 108.0, time_to_expiry=time, implied_vol=0.25, discount_factor=np.exp(-0.05 * time), is_call=is_call
+        100.0,
+        108.0,
+        time_to_expiry=time,
+        implied_vol=0.25,
+        discount_factor=np.exp(-0.05 * time),
+        is_call=is_call,
     )
     assert greeks.theta[0] == pytest.approx(value(29.0 / 365.0) - value(time), abs=1e-13)
     assert greeks.theta_per_gamma[0] == greeks.theta[0] / greeks.gamma[0]
@@ -245,7 +254,12 @@ def test_price_rises_with_vol(
 ) -> None:
     strike = forward * float(np.exp(distance))
     low, high = black_price(
-        forward, strike, time_to_expiry=time, implied_vol=[vol, vol + bump], discount_factor=1.0, is_call=is_call
+        forward,
+        strike,
+        time_to_expiry=time,
+        implied_vol=[vol, vol + bump],
+        discount_factor=1.0,
+        is_call=is_call,
     )
     deviations = abs(distance) / ((vol + bump) * np.sqrt(time))
     assert high > low or (high == low and deviations > 8.0)
@@ -259,7 +273,10 @@ def test_price_is_homogeneous_in_forward_and_strike(
     strike = forward * float(np.exp(distance))
     inputs = {"time_to_expiry": time, "implied_vol": vol, "discount_factor": 0.95, "is_call": is_call}
     # A power of two scales without rounding, so every bit must agree.
-    assert black_price(8.0 * forward, 8.0 * strike, **inputs)[0] == 8.0 * black_price(forward, strike, **inputs)[0]
+    assert (
+        black_price(8.0 * forward, 8.0 * strike, **inputs)[0]
+        == 8.0 * black_price(forward, strike, **inputs)[0]
+    )
 
 
 def test_permuting_rows_changes_no_bit() -> None:
@@ -275,7 +292,11 @@ def test_permuting_rows_changes_no_bit() -> None:
 
 
 def mills_ratio(u: float) -> mpmath.mpf:
-    return mpmath.sqrt(mpmath.pi / 2) * mpmath.exp(mpmath.mpf(u) ** 2 / 2) * mpmath.erfc(mpmath.mpf(u) / mpmath.sqrt(2))
+    return (
+        mpmath.sqrt(mpmath.pi / 2)
+        * mpmath.exp(mpmath.mpf(u) ** 2 / 2)
+        * mpmath.erfc(mpmath.mpf(u) / mpmath.sqrt(2))
+    )
 
 
 def largest_fit_error(fit: MillsFit, lowest: float) -> float:

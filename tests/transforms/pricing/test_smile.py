@@ -138,10 +138,11 @@ def test_noisy_vols_give_arbitrage_free_slices_or_say_otherwise(seed, noise):
 
 def test_two_slices_quoted_across_each_other_are_fitted_without_crossing():
     tau = np.array([0.10, 0.12])
-    truth = ssvi_slices(np.array([0.0040, 0.0041]))
-    # The far slice's left wing is quoted lower than the near one's.
-    truth = SviSlices(truth.a, truth.b * np.array([1.0, 0.85]), truth.rho, truth.m, truth.sigma)
-    assert calendar_crossings(truth.take(np.array([0])), truth.take(np.array([1])))[0].size > 0
+    near, far = ssvi_slices(np.array([0.0040]), rho=-0.6), ssvi_slices(np.array([0.0042]), rho=-0.4)
+    assert calendar_crossings(near, far)[0].size > 0
+    truth = SviSlices(
+        *(np.concatenate([getattr(s, name) for s in (near, far)]) for name in ("a", "b", "rho", "m", "sigma"))
+    )
     found = fit(*market(truth, tau), tau)
     assert found.status.tolist() == ["fitted", "fitted"]
     assert found.calendar_gap[1] >= 0.0

@@ -1,0 +1,113 @@
+"""Flow `demo`: a sample market in vendor files, and every session of it run in one flow run.
+
+The files go through the inbox, so a demonstration takes the very path real files take. It wants a home of its own: invented
+prices must never lie beside real ones.
+"""
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from multiprocessing import get_context
+from pathlib import Path
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from flows import night
+from flows.calendar import trading_calendar
+from flows.durability import replace_file
+from flows.home import Home, find_home, locked, prepare_home
+from flows.landing import landed_files
+from flows.night import NightResult
+from flows.nightly import STATE_NAMES, TASKS
+from flows.settings import read_settings
+from transforms.errors import UsageError
+from transforms.sample_market.market import SampleMarket, daily_files, session_files, simulate_market, truth_file
+from transforms.sample_market.vendor_files import VendorFile
+from transforms.sessions import UTC
+
+HISTORY_SESSIONS = 250
+# Fixed, so that two demonstrations with one seed are the same to the byte whenever they are run.
+LAST_SESSION = date(2026, 10, 30)
+MARKER = "demo.json"
+DELIVERY_TIME = time(23, 0)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a worker needs to write its sessions' files."""
+
+    market: SampleMarket
+    inbox: Path
+
+
+def generate_inbox(home: Home, *, n_sessions: int, seed: int, n_workers: int = 2) -> list[date]:
+    """Write a sample market's vendor files into the inbox and its truth beside them; return the sessions with chains.
+
+    Raises
+    ------
+    UsageError
+        If the home holds files of another origin.
+    """
+    marker = home.root / MARKER
+    if landed_files(home) and not marker.exists():
+        raise UsageError(
+            f"{home.root} holds files that are not a demonstration's; give the demonstration a home of its own with --home"
+        )
+    market = simulate_market(
+        calendar=trading_calendar(),
+        last_session=LAST_SESSION,
+        seed=seed,
+        n_chain_sessions=n_sessions,
+        n_history_sessions=HISTORY_SESSIONS,
+    )
+    truth = truth_file(market)
+    replace_file(marker, truth.payload)
+    for file in daily_files(market):
+        _deliver(home.inbox, file)
+    job = _Job(market=market, inbox=home.inbox)
+    rows = list(market.chain_rows)
+    # Spawned, not forked: a fork after Polars has started its threads hangs.
+    with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        list(pool.map(_write_session, [job] * len(rows), rows, chunksize=max(1, len(rows) // (4 * n_workers))))
+    return [market.session_date(row) for row in rows]
+
+
+@flow(name="demo", flow_run_name="demo {n_sessions} sessions, seed {seed}")
+def demo(n_sessions: int = 60, seed: int = 1, home: Path | None = None, now: datetime | None = None) -> State[NightResult]:
+    """Make a sample market and run every session of it; the last night is the result."""
+    where = find_home(home)
+    prepare_home(where)
+    started = now or night.utc_now()
+    with locked(where, started_at=started.isoformat()):
+        sessions = generate_inbox(where, n_sessions=n_sessions, seed=seed)
+        result = night.run_range(
+            where,
+            start=sessions[0],
+            end=sessions[-1],
+            restate=False,
+            settings=read_settings(where),
+            now=started,
+            stages=TASKS,
+        )
+    return Completed(name=STATE_NAMES[result.status], message=result.summary, data=result)
+
+
+def _one_thread() -> None:
+    os.environ["POLARS_MAX_THREADS"] = "1"
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def _write_session(job: _Job, row: int) -> None:
+    for file in session_files(job.market, row):
+        _deliver(job.inbox, file)
+
+
+def _deliver(inbox: Path, file: VendorFile) -> None:
+    """Write one vendor file, dated by the market's clock and not by ours, so that a demonstration repeats to the byte."""
+    path = inbox / file.name
+    path.write_bytes(file.payload)
+    received = datetime.combine(file.received, DELIVERY_TIME, UTC).timestamp()
+    os.utime(path, (received, received))
