@@ -1,7 +1,7 @@
 """Flow `analyze`: compute the features.
 
-Through-time features are computed from the first session on each time, because a sum started elsewhere differs in its last
-bits; only rows that differ are written.
+Through-time features are computed from the first session on each time, because a sum started elsewhere differs in its
+last bits; only rows that differ are written.
 """
 
 from datetime import date

@@ -22,7 +22,7 @@ from flows.settings import read_settings
 def backfill(
     start: date, end: date, home: Path | None = None, restate: bool = False, now: datetime | None = None
 ) -> State[NightResult]:
-    """Run the sessions from `start` to `end` that have data; with `restate` those published before are computed anew."""
+    """Run the sessions from `start` to `end` that have data; `restate` computes those published before anew."""
     where = find_home(home)
     prepare_home(where)
     started = now or night.utc_now()

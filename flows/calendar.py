@@ -14,7 +14,8 @@ LAST_DAY = "2035-12-31"
 def trading_calendar() -> TradingCalendar:
     """Return the sessions and half days of the New York Stock Exchange, 1927 to 2035.
 
-    The bounds are fixed so that no result depends on the day it is computed; sessions before 1990 serve the SPX history.
+    The bounds are fixed so that no result depends on the day it is computed; sessions before 1990 serve the SPX
+    history.
     """
     import exchange_calendars
 

@@ -86,9 +86,9 @@ def _outdated_nights(
     settings: Settings,
 ) -> set[date]:
     """Return the nights whose rows would differ now: soon after a changed session, or with other gates or checks."""
-    # In days, half as long again as the sessions that a gate looks back over.
+    # Calendar days that surely span the sessions a gate looks back over.
     reach = timedelta(days=2 * settings.gates.history_sessions + 7)
-    changed = sorted(warehouse.dirty_sessions())
+    changed = warehouse.dirty_sessions()
     reached = {night for night in nights if any(night - reach <= day <= night for day in changed)}
     written = warehouse.read(DATA_QUALITY, sessions=list(nights)).select(JUDGED)
     checks = pl.DataFrame(_sql_checks(offending), schema_overrides=DATA_QUALITY.polars_schema)

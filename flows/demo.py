@@ -1,7 +1,7 @@
 """Flow `demo`: a sample market in vendor files, and every session of it run in one flow run.
 
-The files go through the inbox, so a demonstration takes the very path real files take. It wants a home of its own: invented
-prices must never lie beside real ones.
+The files go through the inbox, so a demonstration takes the very path real files take. It wants a home of its own:
+invented prices must never lie beside real ones.
 """
 
 import os
@@ -54,7 +54,8 @@ def generate_inbox(home: Home, *, n_sessions: int, seed: int, n_workers: int = 2
     marker = home.root / MARKER
     if landed_files(home) and not marker.exists():
         raise UsageError(
-            f"{home.root} holds files that are not a demonstration's; give the demonstration a home of its own with --home"
+            f"{home.root} holds files that are not a demonstration's; "
+            "give the demonstration a home of its own with --home"
         )
     market = simulate_market(
         calendar=trading_calendar(),
@@ -76,7 +77,9 @@ def generate_inbox(home: Home, *, n_sessions: int, seed: int, n_workers: int = 2
 
 
 @flow(name="demo", flow_run_name="demo {n_sessions} sessions, seed {seed}")
-def demo(n_sessions: int = 60, seed: int = 1, home: Path | None = None, now: datetime | None = None) -> State[NightResult]:
+def demo(
+    n_sessions: int = 60, seed: int = 1, home: Path | None = None, now: datetime | None = None
+) -> State[NightResult]:
     """Make a sample market and run every session of it; the last night is the result."""
     where = find_home(home)
     prepare_home(where)
@@ -106,7 +109,7 @@ def _write_session(job: _Job, row: int) -> None:
 
 
 def _deliver(inbox: Path, file: VendorFile) -> None:
-    """Write one vendor file, dated by the market's clock and not by ours, so that a demonstration repeats to the byte."""
+    """Write one vendor file, dated by the market's clock and not ours, so that a demonstration repeats to the byte."""
     path = inbox / file.name
     path.write_bytes(file.payload)
     received = datetime.combine(file.received, DELIVERY_TIME, UTC).timestamp()

@@ -18,7 +18,7 @@ Finding = dict[str, Any]
 
 
 def initialize(home: Home) -> None:
-    """Create the home's folders and, if there is none, an annotated alvh.toml in which every setting has its default."""
+    """Create the home's folders and, if there is none, an annotated alvh.toml with every setting at its default."""
     prepare_home(home)
     if not home.settings_file.exists():
         replace_file(home.settings_file, annotated_settings().encode())

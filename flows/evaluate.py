@@ -1,6 +1,7 @@
 """Flow `evaluate`: the headline rows of sessions.
 
-A night published before keeps the settings and, unless one of its figures changed, the code version it was published with.
+A night published before keeps the settings and, unless one of its figures changed, the code version it was published
+with.
 """
 
 from datetime import date

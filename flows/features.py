@@ -34,7 +34,8 @@ class Analyzed:
 def analyze_through_time(warehouse: Warehouse, *, settings: Settings, calendar: TradingCalendar) -> Analyzed:
     """Compute the daily features over the whole history and write the rows that differ.
 
-    A session that was published keeps the settings it was published with: a changed setting acts from the next night on.
+    A session that was published keeps the settings it was published with: a changed setting acts from the next night
+    on.
     """
     inputs = _inputs(warehouse)
     drawn = _drawn_before(warehouse, settings.indicators)

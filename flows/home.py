@@ -74,7 +74,7 @@ class Home:
 
 
 def find_home(given: Path | None = None) -> Home:
-    """Return the home given, else that of ALVH_HOME, else ./alvh-home; made absolute now, so that a later chdir is harmless."""
+    """Return the home given, else that of ALVH_HOME, else ./alvh-home; absolute, so that a chdir is harmless."""
     root = given or Path(os.environ.get("ALVH_HOME") or "alvh-home")
     return Home(root.expanduser().absolute())
 

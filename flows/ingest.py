@@ -1,7 +1,7 @@
 """Flow `ingest`: take delivered files in.
 
-One writer: files are read and judged in turn and loaded in batches, each a transaction. Files that wait in landing from a
-killed run come first.
+One writer: files are read and judged in turn and loaded in batches, each a transaction. Files that wait in landing
+from a killed run come first.
 """
 
 from pathlib import Path

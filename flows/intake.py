@@ -1,8 +1,9 @@
-"""Take delivered files in: recognize, read, judge, land, load. One writer, so files are read in turn and loaded in batches.
+"""Take delivered files in: recognize, read, judge, land, load. One writer, so files are read in turn and loaded in
+batches.
 
-Core is a function of the set of landed files, whatever the order in which they came: of one key the best edition, of one
-(session, root) the best snapshot. A batch is one transaction; a file whose batch did not commit is landed but unknown to
-the warehouse, and the next run takes it from landing.
+Core is a function of the set of landed files, whatever the order in which they came: of one key the best edition, of
+one (session, root) the best snapshot. A batch is one transaction; a file whose batch did not commit is landed but
+unknown to the warehouse, and the next run takes it from landing.
 """
 
 import os
@@ -111,7 +112,7 @@ def ingest_inbox(
 def ingest_landed(
     home: Home, warehouse: Warehouse, *, settings: Settings, calendar: TradingCalendar, progress: Progress | None = None
 ) -> Ingested:
-    """Load every landed file that the warehouse does not know: all of them after a rebuild, a killed run's rest else."""
+    """Load every landed file that the warehouse does not know: all after a rebuild, a killed run's rest else."""
     known = _known_hashes(warehouse)
     waiting = [landed for landed in landed_files(home) if landed.sha256 not in known]
     result = Ingested()
@@ -234,7 +235,8 @@ def _read_file(name: str, payload: bytes, calendar: TradingCalendar) -> tuple[st
     if reading.rejected.height and not any(frame.height for frame in reading.frames.values()):
         first = reading.rejected.sort(ROW_NUMBER)["reason"][0]
         raise RefusedFile(
-            f"{name}: begins like {source.NAME}, but none of its {reading.n_lines} lines can be read (the first: {first})"
+            f"{name}: begins like {source.NAME}, but none of its {reading.n_lines} lines can be read "
+            f"(the first: {first})"
         )
     return source.NAME, reading
 

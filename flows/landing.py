@@ -17,7 +17,7 @@ COMPRESSION_LEVEL = 3
 
 @dataclass(frozen=True)
 class LandedFile:
-    """A landed file: its hash, the source that recognized it, its name and modification time as delivered (UTC, naive)."""
+    """A landed file: its hash, its source, its name and its modification time as delivered (UTC, naive)."""
 
     sha256: str
     source: str

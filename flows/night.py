@@ -1,7 +1,7 @@
 """A night without its scheduler: the stages as plain functions over one home, which tasks, commands and tests call.
 
-Stages are separate so that each can be a task: every one opens the warehouse itself and leaves it consistent. The caller
-holds the home's lock over all of them.
+Stages are separate so that each can be a task: every one opens the warehouse itself and leaves it consistent. The
+caller holds the home's lock over all of them.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ from transforms.sessions import INDEX_CLOSE, NEW_YORK, UTC
 
 @dataclass(frozen=True)
 class Stages:
-    """The stages of a night, each callable with the home's folder: the plain functions, or the Prefect tasks over them."""
+    """The stages of a night, each called with the home's folder: plain functions, or the tasks over them."""
 
     fetch: Callable[[Path, date | None, datetime], list[str]]
     ingest: Callable[[Path, list[Path] | None], Ingested]

@@ -1,8 +1,8 @@
 """Flow `nightly`: one night, or every night that is due.
 
-One home has one writer, so the flow holds the home's lock from first to last and its stages run in turn. Each task opens
-the warehouse itself and hands on dates, counts and sentences. Wrong data stays wrong, so no stage is retried; only
-downloads are.
+One home has one writer, so the flow holds the home's lock from first to last and its stages run in turn. Each task
+opens the warehouse itself and hands on dates, counts and sentences. Wrong data stays wrong, so no stage is retried;
+only downloads are.
 """
 
 from datetime import date, datetime

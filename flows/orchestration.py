@@ -16,8 +16,8 @@ EPHEMERAL_STARTUP_SECONDS = "120"
 def configure_prefect(home: Home) -> dict[str, str]:
     """Set the environment Prefect reads, before it is imported; return what was set.
 
-    A variable the user has set stays: PREFECT_API_URL names a server that runs, else one is started for the run and dies
-    with it.
+    A variable the user has set stays: PREFECT_API_URL names a server that runs, else one is started for the run and
+    dies with it.
     """
     wanted = {
         "PREFECT_HOME": str(home.prefect),

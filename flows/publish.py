@@ -1,7 +1,7 @@
 """Flow `publish`: publish whatever differs from what is published.
 
-Parquet first, then alvh.duckdb in one swap, then manifests, then latest.json; what is dirty stays dirty until the end, so
-that a killed publication is completed by the next one.
+Parquet first, then alvh.duckdb in one swap, then manifests, then latest.json; what is dirty stays dirty until the
+end, so that a killed publication is completed by the next one.
 """
 
 from datetime import date, datetime

@@ -95,10 +95,10 @@ def verify_night(home: Home, session: date, *, settings: Settings, now: datetime
         landings = ledger.entries_until(home, ledger.LANDINGS, heads[ledger.LANDINGS])
         landed = {sha256 for entry in landings for sha256 in entry["files"]}
         scratch = _scratch_copy(home, Path(folder) / "home", landed=landed)
-        nights = ledger.entries_until(home, ledger.NIGHTS, heads[ledger.NIGHTS])
+        entries = ledger.entries_until(home, ledger.NIGHTS, heads[ledger.NIGHTS])
         with Warehouse(scratch.warehouse) as warehouse:
             ingest_landed(scratch, warehouse, settings=settings, calendar=trading_calendar())
-        replay_nights(scratch, nights, settings=settings, now=now)
+        replay_nights(scratch, entries, settings=settings, now=now)
         again = json.loads(manifest_path(scratch.published, session).read_text())
         recomputed = {entry["path"]: entry for entry in again["files"]}
         differences, n_equal = [], 0
@@ -164,13 +164,14 @@ def _difference(home: Home, scratch: Home, path: str, sha256: str) -> str | None
     if published.columns != recomputed.columns:
         return f"{path}: columns {published.columns} became {recomputed.columns}"
     if published.height != recomputed.height:
-        return f"{path}: {published.height} rows were published, {recomputed.height} recomputed (manifest hash {sha256[:12]})"
+        rows = f"{published.height} rows were published, {recomputed.height} recomputed"
+        return f"{path}: {rows} (manifest hash {sha256[:12]})"
     for name in published.columns:
         old, new = published[name], recomputed[name]
         if old.dtype == pl.Float64:
             worst = ((old - new).abs() / (old.abs() + 1.0)).max()
             if (old.is_null() != new.is_null()).any() or (isinstance(worst, float) and worst > FLOAT_TOLERANCE):
-                return f"{path}: column {name} differs by up to {worst}"
+                return f"{path}: column {name} differs by up to {worst!r}"
         elif not old.equals(new, null_equal=True):
             if name in {"code_version", "settings_sha256"}:
                 continue

@@ -1,4 +1,4 @@
-"""Which option snapshot of a (session, root) enters core; chosen again over all landed snapshots whenever one arrives."""
+"""Which option snapshot of a (session, root) enters core, chosen again over all of them whenever one arrives."""
 
 from collections.abc import Callable
 from datetime import date

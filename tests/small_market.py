@@ -1,7 +1,7 @@
 """A small invented market in vendor layouts, for tests of the pipeline: the numbers follow formulas, not a model.
 
-Enough for every daily table to have rows: seven monthly VX contracts on every session, VIX, VVIX and SPX histories, breadth,
-Treasury yields, an event calendar, and a chain of 2 roots on chosen sessions.
+Enough for every daily table to have rows: seven monthly VX contracts on every session, VIX, VVIX and SPX histories,
+breadth, Treasury yields, an event calendar, and a chain of 2 roots on chosen sessions.
 """
 
 import math

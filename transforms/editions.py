@@ -1,7 +1,7 @@
 """Which of several files' rows of one key enters core, independently of the order in which the files arrived.
 
-A *candidate* is one (key, values, source): the first file that held it (its provenance) and the last time a file said it.
-Merging candidates is associative, commutative and idempotent, so core is a function of the set of landed files.
+A *candidate* is one (key, values, source): the first file that held it (its provenance) and the last time a file said
+it. Merging candidates is associative, commutative and idempotent, so core is a function of the set of landed files.
 """
 
 import polars as pl

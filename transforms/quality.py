@@ -451,8 +451,8 @@ def _contract_count(curve: pl.DataFrame, session: date, *, share: float, n: tupl
     elif n_contracts < share * np.median(earlier):
         failed = (
             f"futures_settlement for {session} has {n_contracts} contracts, fewer than "
-            f"{share * 100:g} % of the {n[0]}-session median {np.median(earlier):g}: files of some contracts are probably missing. "
-            "Import them and run the session again."
+            f"{share * 100:g} % of the {n[0]}-session median {np.median(earlier):g}: "
+            "files of some contracts are probably missing. Import them and run the session again."
         )
     return _warning(FUTURES_SETTLEMENT.full_name, "contract_count", session, n_contracts, failed, skipped)
 

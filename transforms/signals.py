@@ -24,8 +24,9 @@ HALF_LIVES = {"vx_30d": "vx_half_life", "spx_iv_30d": "spx_iv_half_life"}
 def chained_inputs(session_files: pl.DataFrame) -> pl.DataFrame:
     """Return one row a session: `session_date`, `inputs_sha256`, the hash of every input up to that session.
 
-    `session_files` has `session_date` and `source_sha256`, a row for each file that holds a core row of the session. Each
-    hash covers the session's own files and the hash of the session before, so a changed input changes it from its session on.
+    `session_files` has `session_date` and `source_sha256`, a row for each file that holds a core row of the session.
+    Each hash covers the session's own files and the hash of the session before, so a changed input changes it from
+    its session on.
     """
     grouped = session_files.unique().group_by("session_date").agg(pl.col("source_sha256").sort()).sort("session_date")
     hashes, previous = [], ""
@@ -63,8 +64,8 @@ def signal_daily(
 
     Notes
     -----
-    A figure whose input is missing is null; the input is named in `missing_inputs` (with ":refused" where a gate refused
-    it), and `data_status` is then degraded.
+    A figure whose input is missing is null; the input is named in `missing_inputs` (with ":refused" where a gate
+    refused it), and `data_status` is then degraded.
     """
     spx = levels.filter(pl.col("symbol") == "SPX").select("session_date", pl.col("close").alias("spx"))
     vix = levels.filter(pl.col("symbol") == "VIX").select("session_date", pl.col("close").alias("vix"))

@@ -1,4 +1,4 @@
-"""What a table is: columns with types, units and bounds, a grain, a key; and the strict conformance of a frame to it."""
+"""What a table is: columns with types, units and bounds, a grain, a key; and how a frame conforms to it."""
 
 from dataclasses import dataclass, field
 from typing import Literal

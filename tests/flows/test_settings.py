@@ -53,6 +53,8 @@ def test_the_hash_changes_with_what_decides_numbers_and_only_with_that(tmp_path)
 def test_the_annotated_file_states_the_defaults_and_holds_them_when_its_marks_are_removed(tmp_path):
     text = annotated_settings()
     assert read_settings(home_with(tmp_path, text)) == Settings()
-    lines = [line.removeprefix("# ") if " = " in line and not line.startswith("##") else line for line in text.split("\n")]
+    lines = [
+        line.removeprefix("# ") if " = " in line and not line.startswith("##") else line for line in text.split("\n")
+    ]
     assert sum(" = " in line and not line.startswith("#") for line in lines) > 15
     assert read_settings(home_with(tmp_path, "\n".join(lines))) == Settings()

@@ -14,7 +14,8 @@ LEVELS = BY_NAME["core.index_level"]
 def levels(*rows: tuple[date, float]) -> pl.DataFrame:
     return pl.DataFrame(
         [
-            {"session_date": day, "symbol": "VIX", "open": None, "high": None, "low": None, "close": close, "source_sha256": "f"}
+            dict.fromkeys(LEVELS.column_names)
+            | {"session_date": day, "symbol": "VIX", "close": close, "source_sha256": "f"}
             for day, close in rows
         ],
         schema=LEVELS.polars_schema,
@@ -57,9 +58,15 @@ def test_a_row_that_is_gone_is_removed(warehouse):
 
 
 def test_an_error_inside_a_transaction_leaves_nothing_behind(warehouse):
-    with pytest.raises(SchemaMismatch), warehouse.transaction():
-        warehouse.write_changes(LEVELS, levels((date(2024, 2, 1), 14.0)))
-        warehouse.write_changes(LEVELS, levels((date(2024, 2, 1), 14.0)).drop("close"))
+    sound = levels((date(2024, 2, 1), 14.0))
+
+    def write_one_and_fail_on_the_next() -> None:
+        with warehouse.transaction():
+            warehouse.write_changes(LEVELS, sound)
+            warehouse.write_changes(LEVELS, sound.drop("close"))
+
+    with pytest.raises(SchemaMismatch):
+        write_one_and_fail_on_the_next()
     assert warehouse.read(LEVELS).is_empty()
     assert warehouse.dirty() == []
 
@@ -77,7 +84,9 @@ def test_the_served_file_holds_every_table_with_comments_and_no_path(warehouse, 
     warehouse.build_served(draft, serving_sessions=60)
     with duckdb.connect(str(draft), read_only=True) as connection:
         tables = connection.sql("select schema_name || '.' || table_name, comment from duckdb_tables()").fetchall()
-        columns = connection.sql("select column_name from duckdb_columns() where comment is null and not internal").fetchall()
+        columns = connection.sql(
+            "select column_name from duckdb_columns() where comment is null and not internal"
+        ).fetchall()
         text = connection.sql(
             "select sql from duckdb_tables() union all select sql from duckdb_views() where not internal"
             " union all select macro_definition from duckdb_functions() where not internal"

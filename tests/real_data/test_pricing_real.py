@@ -20,6 +20,7 @@ from flows.sources import open_delivery, recognize
 from transforms.indicators.surface import surface_summary
 from transforms.mispricing.parity import parity_region, synthetic_bounds
 from transforms.pricing.analytics import SessionPricing, session_pricing
+from transforms.pricing.forward import RateCurve
 from transforms.pricing.slice_grid import slice_grid
 from transforms.pricing.variance import cboe_strip, vix_level
 from transforms.pricing.vix_replication import replicated_vix, variance_daily
@@ -117,6 +118,31 @@ def test_the_vix_is_replicated_within_a_twentieth_of_a_point(shared_data):
     assert (daily["vix_gap"].abs() < 0.012).sum() >= 7
     reference = np.array([level for _, _, level in CHAINS])
     assert np.abs(daily["vix_replicated"].to_numpy() - reference).max() < 0.0085
+
+
+def test_before_weeklys_the_vix_is_replicated_from_monthly_terms(shared_data):
+    path = shared_data / "spx_options" / "ivolatility" / "spx_sample_ivolatility.csv.gz"
+    delivery = open_delivery(path.name, path.read_bytes())
+    quotes = recognize(delivery).read(delivery, calendar=trading_calendar()).frames["core.option_quote"]
+    # Bills paid 0.1 % in January 2011.
+    rates = RateCurve("treasury", np.array([0.0, 1.0]), np.array([0.001, 0.001]))
+    replications = [
+        replicated_vix(of_session, calendar=trading_calendar(), rates=rates)
+        for of_session in quotes.sort("session_date").partition_by("session_date")
+    ]
+    daily = variance_daily(replications, vix_closes(shared_data))
+    assert daily["session_date"].to_list() == [date(2011, 1, day) for day in range(3, 8)]
+    assert daily["vix_gap"].abs().max() < 0.03
+
+
+def test_a_chain_of_zeros_prices_nothing_and_breaks_nothing(shared_data):
+    path = shared_data / "spx_options" / "cboe_quotedata_csv" / "spx_quotedata_20230405T1941EDT.csv.gz"
+    delivery = open_delivery(path.name, path.read_bytes())
+    quotes = recognize(delivery).read(delivery, calendar=trading_calendar()).frames["core.option_quote"]
+    found = session_pricing(quotes, calendar=trading_calendar())
+    assert found.options.height == quotes.height
+    assert found.options["implied_vol_mid"].count() < 500
+    assert (found.slices["status"] == "fitted").sum() < 10
 
 
 def test_nearly_every_slice_has_an_arbitrage_free_smile(shared_data):

@@ -1,8 +1,8 @@
 """Run nights in children of a warm process, and kill them before a numbered act.
 
-Started as a program. Each line of its standard input is an `Order` as JSON, carried out in a forked child and answered with
-one line. Forking spares every child the seconds that imports take. It is safe because this process has imported Polars
-and DuckDB but never used them: the threads that would not survive a fork start at first use.
+Started as a program. Each line of its standard input is an `Order` as JSON, carried out in a forked child and
+answered with one line. Forking spares every child the seconds that imports take. It is safe because this process has
+imported Polars and DuckDB but never used them: the threads that would not survive a fork start at first use.
 """
 
 import json
@@ -25,8 +25,9 @@ PATIENCE_SECONDS = 120
 class Order:
     """What a child does in a home.
 
-    `job` is night, ingest (which publishes nothing) or import (of `paths`); `now` is its clock: ISO, UTC. It kills itself
-    before the act number `kill_at`, counted from 0; without one it runs to its end and says which acts there were.
+    `job` is night, ingest (which publishes nothing) or import (of `paths`); `now` is its clock: ISO, UTC. It kills
+    itself before the act number `kill_at`, counted from 0; without one it runs to its end and says which acts there
+    were.
     """
 
     job: str

@@ -12,10 +12,11 @@ from transforms.pricing.svi import SviSlices
 
 SESSION = date(2024, 3, 4)
 QUOTE_TS = datetime(2024, 3, 4, 21, 15)
-# Fridays without half days; SPX fixes at 09:30, SPXW at 16:00 New York.
+# Fridays and the Thursday before Good Friday; SPX fixes at 09:30, SPXW at 16:00 New York.
 EXPIRATIONS = (
     ("SPXW", date(2024, 3, 8)),
     ("SPXW", date(2024, 3, 22)),
+    ("SPXW", date(2024, 3, 28)),
     ("SPXW", date(2024, 4, 5)),
     ("SPX", date(2024, 4, 19)),
     ("SPX", date(2024, 6, 21)),

@@ -1,14 +1,16 @@
 """A session of known truth through forwards, vols, Greeks and smiles, and out as rows."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import numpy as np
 import polars as pl
 import pytest
 
 from transforms.pricing.analytics import session_pricing, time_to_expiry
+from transforms.pricing.density import log_contract_variance
 from transforms.pricing.forward import RateCurve
 from transforms.pricing.slice_grid import slice_grid
+from transforms.pricing.vix_replication import replicated_vix, variance_daily
 
 SLICE_COLUMNS = {
     "session_date", "root", "expiration", "time_to_expiry", "forward", "forward_low", "forward_high",
@@ -104,7 +106,7 @@ def test_an_expired_slice_is_kept_and_marked(chain, calendar):
     priced = session_pricing(late, calendar=calendar)
     status = dict(zip(priced.slices["expiration"].cast(pl.String), priced.slices["status"], strict=True))
     assert {day for day, found in status.items() if found == "expired"} == {
-        "2024-03-08", "2024-03-22", "2024-04-05", "2024-04-19",
+        "2024-03-08", "2024-03-22", "2024-03-28", "2024-04-05", "2024-04-19",
     }  # fmt: skip
     expired = priced.options.filter(pl.col("expiration").cast(pl.String) == "2024-04-19")
     assert expired["iv_status"].unique().to_list() == ["expired"]
@@ -123,11 +125,36 @@ def test_slices_too_short_for_a_rate_fall_back_by_name(chain, calendar):
 
 
 def test_model_free_variance_is_near_that_of_the_smile(priced, chain):
-    from transforms.pricing.density import log_contract_variance
-
     by_slice = priced.slices.sort("root", "expiration")
     smile = log_contract_variance(chain.smiles) / chain.slices["time_to_expiry"].to_numpy()
     np.testing.assert_allclose(by_slice["model_free_variance"], smile, rtol=0.02)
+
+
+def test_the_replicated_vix_is_that_of_the_smiles(chain, calendar):
+    rates = RateCurve("treasury", np.array([0.0, 1.0]), np.array([0.05, 0.05]))
+    vix = replicated_vix(chain.quotes, calendar=calendar, rates=rates)
+    # Good Friday moves the near term to the Thursday before it.
+    assert [(term.root, term.expiration) for term in vix.terms] == [
+        ("SPXW", date(2024, 3, 28)),
+        ("SPXW", date(2024, 4, 5)),
+    ]
+    assert vix.minutes == ((23 * 24 + 22.75) * 60.0, (31 * 24 + 22.75) * 60.0)
+    total = log_contract_variance(chain.smiles)
+    tau = chain.slices["time_to_expiry"].to_numpy()
+    level = 100.0 * np.sqrt(np.interp(30.0 / 365.0, tau[4:], total[4:]) * 365.0 / 30.0)
+    assert vix.level == pytest.approx(level, abs=0.15)
+    closes = pl.DataFrame({"session_date": [vix.session_date], "symbol": ["VIX"], "close": [14.0]})
+    row = variance_daily([vix], closes).row(0, named=True)
+    assert row["vix_gap"] == row["vix_replicated"] - 14.0
+    assert row["rate_source"] == "treasury"
+    assert variance_daily([vix], closes.clear())["vix_gap"].to_list() == [None]
+
+
+def test_a_chain_without_a_term_has_no_vix(chain, calendar):
+    rates = RateCurve("treasury", np.array([0.0, 1.0]), np.array([0.05, 0.05]))
+    without = chain.quotes.filter(pl.col("expiration") != date(2024, 4, 5))
+    assert replicated_vix(without, calendar=calendar, rates=rates) is None
+    assert replicated_vix(chain.quotes.clear(), calendar=calendar, rates=rates) is None
 
 
 def test_times_run_to_the_settlement_instant(chain, calendar):
@@ -139,6 +166,7 @@ def test_times_run_to_the_settlement_instant(chain, calendar):
         "SPX 2025-03-21": datetime(2025, 3, 21, 13, 30),
         "SPXW 2024-03-08": datetime(2024, 3, 8, 21, 0),
         "SPXW 2024-03-22": datetime(2024, 3, 22, 20, 0),
+        "SPXW 2024-03-28": datetime(2024, 3, 28, 20, 0),
         "SPXW 2024-04-05": datetime(2024, 4, 5, 20, 0),
     }
 

@@ -156,6 +156,7 @@ def test_status_of_a_price(price: float, is_call: bool, status: IvStatus) -> Non
         (100.0, -1.0, 0.5, 0.9, IvStatus.MISSING),
         (100.0, 100.0, 0.5, 0.0, IvStatus.MISSING),
         (-100.0, 100.0, 0.5, -0.9, IvStatus.MISSING),
+        (-100.0, -100.0, 0.5, -0.9, IvStatus.MISSING),
     ],
 )
 def test_status_of_the_other_inputs(
