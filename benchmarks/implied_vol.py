@@ -75,7 +75,7 @@ def listed_options(n: int) -> Quotes:
 
 
 def far_wings(n: int) -> Quotes:
-    """Return n out-of-the-money quotes 5 to 33 deviations away, down to prices of 1e-230."""
+    """Return n out-of-the-money quotes 5 to 33 deviations away, down to prices of 1e-237."""
     rng = np.random.default_rng(20232)
     days = rng.integers(1, 731, n).astype(np.float64)
     forward = rng.uniform(1000.0, 6000.0, n)

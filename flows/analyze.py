@@ -14,17 +14,17 @@ from flows.home import Home, find_home, locked, prepare_home
 from flows.settings import read_settings
 
 
-@task(name="analyze", task_run_name="analyze")
-def analyze_task(home: Path) -> list[date]:
-    """Recompute the features; return the sessions whose rows changed."""
+@task(name="analyze", task_run_name="analyze {sessions}")
+def analyze_task(home: Path, sessions: list[date]) -> list[date]:
+    """Compute the features of the sessions and through time; return the sessions whose rows changed."""
     where = Home(home)
-    return night.analyze(where, settings=read_settings(where))
+    return night.analyze(where, settings=read_settings(where), sessions=sessions)
 
 
-@flow(name="analyze", flow_run_name="analyze")
-def analyze(home: Path | None = None) -> int:
-    """Recompute the features; return how many sessions changed. Nothing is published."""
+@flow(name="analyze", flow_run_name="analyze {sessions}")
+def analyze(sessions: list[date], home: Path | None = None) -> int:
+    """Price the sessions and recompute the daily features; return how many sessions changed. Nothing is published."""
     where = find_home(home)
     prepare_home(where)
     with locked(where, started_at=night.utc_now().isoformat()):
-        return len(analyze_task(where.root))
+        return len(analyze_task(where.root, sessions))

@@ -1,20 +1,23 @@
 """Compute the feature tables: cross-section per session, and through time from the first session on."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 import polars as pl
 
+from flows.cross_section import price_sessions
 from flows.provenance import code_version
 from flows.settings import IndicatorSettings, Settings, settings_from
 from flows.warehouse import Warehouse
 from transforms.indicators.breadth import advance_decline_line
 from transforms.indicators.mean_reversion import mean_reversion_daily
 from transforms.indicators.momentum import momentum_daily
+from transforms.indicators.surface import surface_daily, surface_summary
 from transforms.indicators.term_structure import curve_daily, term_structure
 from transforms.indicators.vol_of_vol import vol_of_vol_daily
-from transforms.schemas import BY_NAME
+from transforms.schemas import BY_NAME, OPTION_QUOTE, SURFACE_DAILY
 from transforms.sessions import TradingCalendar
 
 MEAN_REVERSION_SEED = 20040326
@@ -29,6 +32,22 @@ class Analyzed:
     @property
     def sessions(self) -> set[date]:
         return {day for days in self.changed.values() for day in days}
+
+
+def analyze_sessions(
+    warehouse: Warehouse, *, sessions: Sequence[date], settings: Settings, calendar: TradingCalendar
+) -> Analyzed:
+    """Compute the features: the cross-section of `sessions` and of every published night whose quotes changed, then time.
+
+    A cross-section made by other code than today's stays as it is until its session is run again.
+    """
+    nights = set(warehouse.read_meta("meta.night")["session_date"].to_list())
+    stale = warehouse.dirty_sessions(OPTION_QUOTE) & nights
+    priced = price_sessions(warehouse, sessions=sorted({*sessions, *stale}), calendar=calendar)
+    result = analyze_through_time(warehouse, settings=settings, calendar=calendar)
+    if priced:
+        result.changed["cross-section"] = priced
+    return result
 
 
 def analyze_through_time(warehouse: Warehouse, *, settings: Settings, calendar: TradingCalendar) -> Analyzed:
@@ -71,6 +90,7 @@ def daily_features(
     curve = curve_daily(
         futures, levels, calendar=calendar, roll_days_before_expiry=indicators.roll_days_before_expiry
     ).collect()
+    surface = surface_daily(surface_summary(inputs["feature.slice"].lazy()), levels).collect()
     line = advance_decline_line(
         inputs["core.market_breadth"].lazy(), calendar=calendar, breadth_exchange=indicators.breadth_exchange
     )
@@ -79,15 +99,17 @@ def daily_features(
         "feature.curve_daily": curve,
         "feature.momentum_daily": momentum_daily(curve.lazy(), line, curve_series=indicators.curve_series).collect(),
         "feature.mean_reversion_daily": _mean_reversion(
-            curve, levels, indicators=indicators, calendar=calendar, drawn=drawn
+            curve, levels, surface.lazy(), indicators=indicators, calendar=calendar, drawn=drawn
         ),
         "feature.vol_of_vol_daily": vol_of_vol_daily(levels, calendar=calendar).collect(),
+        "feature.surface_daily": surface.select(SURFACE_DAILY.column_names),
     }
 
 
 def _mean_reversion(
     curve: pl.DataFrame,
     levels: pl.LazyFrame,
+    surface: pl.LazyFrame,
     *,
     indicators: IndicatorSettings,
     calendar: TradingCalendar,
@@ -108,6 +130,7 @@ def _mean_reversion(
             seed=MEAN_REVERSION_SEED,
             window=indicators.mean_reversion_window,
             only_sessions=sessions,
+            surface=surface,
         ).collect()
 
     if drawn is None or drawn.is_empty():
@@ -135,7 +158,7 @@ def _drawn_before(warehouse: Warehouse, indicators: IndicatorSettings) -> pl.Dat
 
 
 def _inputs(warehouse: Warehouse) -> dict[str, pl.DataFrame]:
-    names = ("core.futures_settlement", "core.index_level", "core.market_breadth")
+    names = ("core.futures_settlement", "core.index_level", "core.market_breadth", "feature.slice")
     return {name: warehouse.read(BY_NAME[name]) for name in names}
 
 

@@ -96,6 +96,8 @@ def _signals(warehouse: Warehouse, nights: pl.DataFrame) -> pl.DataFrame:
         momentum=warehouse.read(BY_NAME["feature.momentum_daily"]),
         mean_reversion=warehouse.read(BY_NAME["feature.mean_reversion_daily"]),
         vol_of_vol=warehouse.read(BY_NAME["feature.vol_of_vol_daily"]),
+        variance=warehouse.read(BY_NAME["feature.variance_daily"]),
+        surface=warehouse.read(BY_NAME["feature.surface_daily"]),
         levels=warehouse.read(BY_NAME["core.index_level"]),
         breadth=warehouse.read(BY_NAME["core.market_breadth"]),
         rates=warehouse.read(BY_NAME["core.treasury_rate"]),

@@ -14,7 +14,7 @@ import polars as pl
 from flows import ledger
 from flows.calendar import trading_calendar
 from flows.data_quality import Validation, validate_nights
-from flows.features import analyze_through_time
+from flows.features import analyze_sessions
 from flows.headline import evaluate_nights
 from flows.home import Home
 from flows.intake import Ingested, Progress, ingest_inbox, ingest_paths
@@ -34,7 +34,7 @@ class Stages:
 
     fetch: Callable[[Path, date | None, datetime], list[str]]
     ingest: Callable[[Path, list[Path] | None], Ingested]
-    analyze: Callable[[Path], list[date]]
+    analyze: Callable[[Path, list[date]], list[date]]
     validate: Callable[[Path, list[date]], dict[date, Validation]]
     evaluate: Callable[[Path, list[date]], dict[date, list[str]]]
     publish: Callable[[Path, list[date], dict[date, str], datetime], Publication]
@@ -124,10 +124,11 @@ def take_in(home: Home, *, settings: Settings, paths: list[Path] | None, progres
         return ingest_inbox(home, warehouse, settings=settings, calendar=calendar, progress=progress)
 
 
-def analyze(home: Home, *, settings: Settings) -> list[date]:
-    """Recompute the daily features; return the sessions whose rows changed."""
+def analyze(home: Home, *, settings: Settings, sessions: Sequence[date]) -> list[date]:
+    """Price the sessions and recompute the daily features; return the sessions whose rows changed."""
     with Warehouse(home.warehouse) as warehouse:
-        return sorted(analyze_through_time(warehouse, settings=settings, calendar=trading_calendar()).sessions)
+        analyzed = analyze_sessions(warehouse, sessions=sessions, settings=settings, calendar=trading_calendar())
+    return sorted(analyzed.sessions)
 
 
 def validate(home: Home, *, settings: Settings, sessions: Sequence[date]) -> dict[date, Validation]:
@@ -252,7 +253,7 @@ def _run(
         with Warehouse(home.warehouse) as warehouse:
             sessions = choose(warehouse)
         with record.stage("analyze"):
-            record.rows["analyze"] = len(stages.analyze(home.root))
+            record.rows["analyze"] = len(stages.analyze(home.root, sessions))
         with record.stage("validate"):
             verdicts = stages.validate(home.root, sessions)
         with record.stage("evaluate"):
@@ -280,7 +281,7 @@ def import_files(
         with record.stage("ingest"):
             ingested = take_in(home, settings=settings, paths=paths, progress=progress)
         with record.stage("analyze"):
-            analyze(home, settings=settings)
+            analyze(home, settings=settings, sessions=[])
         with record.stage("evaluate"):
             revised = recompute_nights(home, settings=settings)
         finish_record(home, record, outcome="published", now=now)
@@ -336,7 +337,7 @@ def plain_stages(progress: Progress | None = None) -> Stages:
         ingest=lambda root, paths: take_in(
             Home(root), settings=read_settings(Home(root)), paths=paths, progress=progress
         ),
-        analyze=lambda root: analyze(Home(root), settings=read_settings(Home(root))),
+        analyze=lambda root, sessions: analyze(Home(root), settings=read_settings(Home(root)), sessions=sessions),
         validate=lambda root, sessions: validate(Home(root), settings=read_settings(Home(root)), sessions=sessions),
         evaluate=lambda root, sessions: evaluate(Home(root), settings=read_settings(Home(root)), sessions=sessions),
         publish=lambda root, sessions, validation, now: publish(

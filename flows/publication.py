@@ -73,7 +73,7 @@ def publish_changes(
                 result.written.append(path)
     result.stray_wal_removed = publish_served(home, warehouse, settings=settings)
     night_rows = warehouse.read_meta("meta.night")
-    heads = {name: ledger.head(home, name) for name in (ledger.LANDINGS, ledger.NIGHTS)}
+    heads = {name: ledger.head(home, name) for name in (ledger.LANDINGS, ledger.NIGHTS, ledger.NOTES)}
     for session in sorted({*nights, *revised}):
         manifest = session_manifest(session, files=files, night_rows=night_rows, validation=validation)
         manifest["ledgers"] = heads

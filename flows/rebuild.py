@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -15,11 +16,12 @@ from flows.calendar import trading_calendar
 from flows.headline import restore_nights
 from flows.home import Home
 from flows.intake import Progress, ingest_landed
-from flows.landing import land_file, landed_files, read_landed
+from flows.landing import content_hash, land_file, landed_files, read_landed
 from flows.night import NightResult
 from flows.provenance import code_version
-from flows.publication import manifest_path, published_nights
+from flows.publication import manifest_path, published_nights, read_files
 from flows.settings import Settings
+from flows.snapshots import SnapshotFile
 from flows.warehouse import Warehouse
 from transforms.errors import DataError
 
@@ -61,7 +63,7 @@ def replay_nights(home: Home, nights: Sequence[dict[str, str]], *, settings: Set
     with Warehouse(home.warehouse) as warehouse:
         restore_nights(warehouse, recorded)
     with record.stage("analyze"):
-        night.analyze(home, settings=settings)
+        night.analyze(home, settings=settings, sessions=sessions)
     with record.stage("evaluate"):
         night.evaluate(home, settings=settings, sessions=[])
     with record.stage("validate"):
@@ -77,7 +79,8 @@ def replay_nights(home: Home, nights: Sequence[dict[str, str]], *, settings: Set
 def verify_night(home: Home, session: date, *, settings: Settings, now: datetime) -> Verification:
     """Recompute a published night in a scratch home from the landed files of its time, and compare.
 
-    With the code that published it the bytes must be equal; with other code values must agree to 1e-9.
+    With the code that published it the bytes must be equal; with other code values must agree to 1e-9. The published
+    files themselves must be those that the newest manifest lists, since a year's file grows after the night.
 
     Raises
     ------
@@ -94,15 +97,20 @@ def verify_night(home: Home, session: date, *, settings: Settings, now: datetime
         heads = manifest["ledgers"]
         landings = ledger.entries_until(home, ledger.LANDINGS, heads[ledger.LANDINGS])
         landed = {sha256 for entry in landings for sha256 in entry["files"]}
-        scratch = _scratch_copy(home, Path(folder) / "home", landed=landed)
+        notes = ledger.entries_until(home, ledger.NOTES, heads[ledger.NOTES])
+        scratch = _scratch_copy(home, Path(folder) / "home", landed=landed, notes=notes)
         entries = ledger.entries_until(home, ledger.NIGHTS, heads[ledger.NIGHTS])
         with Warehouse(scratch.warehouse) as warehouse:
             ingest_landed(scratch, warehouse, settings=settings, calendar=trading_calendar())
         replay_nights(scratch, entries, settings=settings, now=now)
         again = json.loads(manifest_path(scratch.published, session).read_text())
         recomputed = {entry["path"]: entry for entry in again["files"]}
+        listed = read_files(home.published)
         differences, n_equal = [], 0
         for entry in manifest["files"]:
+            if not _as_listed(home, listed.get(entry["path"])):
+                differences.append(f"{entry['path']}: the published file is not the one its manifest lists")
+                continue
             other = recomputed.get(entry["path"])
             if other is not None and other["sha256"] == entry["sha256"]:
                 n_equal += 1
@@ -134,7 +142,12 @@ def prune(home: Home, *, settings: Settings, now: datetime) -> list[Path]:
     return removed
 
 
-def _scratch_copy(home: Home, root: Path, *, landed: set[str]) -> Home:
+def _as_listed(home: Home, record: SnapshotFile | None) -> bool:
+    path = home.published / record.path if record else None
+    return bool(record and path and path.exists() and content_hash(path.read_bytes()) == record.sha256)
+
+
+def _scratch_copy(home: Home, root: Path, *, landed: set[str], notes: Sequence[dict[str, Any]]) -> Home:
     scratch = Home(root)
     for folder in (scratch.landing, scratch.ledger, scratch.staging, scratch.published, scratch.inbox):
         folder.mkdir(parents=True)
@@ -148,9 +161,8 @@ def _scratch_copy(home: Home, root: Path, *, landed: set[str]) -> Home:
         raise DataError(
             f"{len(missing)} landed files of that night are gone from {home.landing}; restore them from a backup"
         )
-    for line_file in home.ledger.glob("*.jsonl"):
-        if line_file.stem != ledger.NIGHTS:
-            shutil.copy(line_file, scratch.ledger / line_file.name)
+    for note in notes:
+        ledger.append_entry(scratch, ledger.NOTES, {k: v for k, v in note.items() if k not in {"previous", "hash"}})
     return scratch
 
 

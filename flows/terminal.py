@@ -42,6 +42,10 @@ HEADLINE = (
     ("MACD of the curve", "curve_state", "{}"),
     ("VVIX percentile, 252 sessions", "vvix_percentile_252d", "{:.0%}"),
     ("half-life of 30-day VX, sessions", "vx_half_life", "{:.1f}"),
+    ("VIX by our own count", "vix_replicated", "{:.2f}"),
+    ("30-day at-the-money vol", "atm_vol_30d", "{:.2%}"),
+    ("25-delta risk reversal, 30 days", "risk_reversal_25d_30d", "{:.2%}"),
+    ("realized vol, 21 sessions", "realized_vol_21d", "{:.2%}"),
     ("SPX and SPXW quotes", "n_spx_quotes", "{:,d}"),
     ("VIX and VIXW quotes", "n_vix_quotes", "{:,d}"),
 )

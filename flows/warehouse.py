@@ -187,9 +187,10 @@ class Warehouse:
         found = [(BY_NAME[name], partition) for name, partition in rows.iter_rows()]
         return sorted(found, key=lambda item: (order[item[0].full_name], item[1]))
 
-    def dirty_sessions(self) -> set[date]:
-        """Return the sessions of which some row differs from what is published."""
-        rows = self.query("select distinct session_date from meta.dirty where session_date is not null")
+    def dirty_sessions(self, table: Table | None = None) -> set[date]:
+        """Return the sessions of which some row (of one table, or of any) differs from what is published."""
+        where = "session_date is not null" + (" and table_name = ?" if table else "")
+        rows = self.query(f"select distinct session_date from meta.dirty where {where}", [table.full_name] if table else [])
         return set(rows["session_date"].to_list())
 
     def clear_dirty(self) -> None:

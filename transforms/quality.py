@@ -22,6 +22,8 @@ SNAPSHOT_KEY = ["source_sha256", "session_date", "root", "snapshot_kind"]
 HASH_DIGITS = 12
 # Two contracts can settle unchanged by chance (ticks of 0.05 points); a curve hardly can.
 MIN_CONTRACTS_OF_A_CURVE = 3
+# An excerpt of a chain (vendors' samples hold two or four rows a session) has no count to fall short of.
+MIN_MEDIAN_ROWS = 20
 SUMMARY_SCHEMA: dict[str, pl.DataType] = {
     "source_sha256": pl.String(),
     "session_date": pl.Date(),
@@ -61,10 +63,10 @@ def snapshot_summary(quotes: pl.DataFrame) -> pl.DataFrame:
         `SUMMARY_SCHEMA`. `two_sided_share` is a share of all rows; a quote is two-sided where the bid is
         above zero and there is an offer. `n_zero_zero` counts rows with neither.
         `median_relative_half_spread` is the median of (ask - bid)/(ask + bid) over two-sided quotes, null
-        where there is none. `content_hash` is a hash of
-        (strike, option_type, bid, ask) for each expiration after the session, as "YYYY-MM-DD:hash" joined by
-        spaces, null where no series outlives the session: by expiration, because a chain that is delivered
-        again for the next session has lost the series expired since.
+        where there is none. `content_hash` is a hash of (strike, option_type, bid, ask) for each expiration
+        after the session, as "YYYY-MM-DD:hash" joined by spaces, null where no series outlives the session:
+        by expiration, because a chain that is delivered again for the next session has lost the series
+        expired since.
     """
     two_sided = (pl.col("bid") > 0) & (pl.col("ask") > 0)
     bid, ask = pl.col("bid"), pl.col("ask")
@@ -102,8 +104,8 @@ def _content_hashes(quotes: pl.DataFrame) -> pl.DataFrame:
     slices = series.group_by([*SNAPSHOT_KEY, "expiration"], maintain_order=True).len()
     ends = slices["len"].cum_sum().to_list()
     digests = [
-        hashlib.sha256(packed[start:end].tobytes()).hexdigest()[:HASH_DIGITS]
-        for start, end in zip([0, *ends[:-1]], ends, strict=True)
+        hashlib.sha256(packed[end - n : end].tobytes()).hexdigest()[:HASH_DIGITS]
+        for end, n in zip(ends, slices["len"].to_list(), strict=True)
     ]
     by_expiration = pl.format(
         "{}:{}", pl.col("expiration").dt.to_string("%Y-%m-%d"), pl.Series(digests, dtype=pl.String)
@@ -136,7 +138,7 @@ def session_gates(
         Least share of a root's quotes with both a bid and an offer.
     min_row_share, min_expiration_share
         Least share of the root's median count over the `history_sessions` trading sessions before; judged
-        only where at least `min_history` of those are present.
+        only where at least `min_history` of those are present and their median is no mere excerpt.
 
     Returns
     -------
@@ -194,8 +196,8 @@ def select_snapshots(
     -------
     pl.DataFrame
         `SNAPSHOT_KEY` and `quote_ts`, sorted by session and root: the snapshot that is not before the
-        session's option close where there is one, then nearest to it, then by source order, then by `source_sha256`
-        and `snapshot_kind`.
+        session's option close where there is one, then nearest to it, then regular before non_regular, then
+        by source order, then by `source_sha256` and `snapshot_kind`.
     """
     order = pl.DataFrame(
         {"source": list(source_order), "priority": range(len(source_order))},
@@ -210,7 +212,12 @@ def select_snapshots(
     chosen = _nearest_to_close(
         candidates.with_columns(pl.col("priority").fill_null(len(source_order))),
         calendar=calendar,
-        ties=[pl.col("priority"), pl.col("source_sha256"), pl.col("snapshot_kind")],
+        ties=[
+            pl.col("snapshot_kind") == "non_regular",
+            pl.col("priority"),
+            pl.col("source_sha256"),
+            pl.col("snapshot_kind"),
+        ],
     )
     return chosen.select(*SNAPSHOT_KEY, "quote_ts").sort("session_date", "root")
 
@@ -343,10 +350,12 @@ def _count_gate(
 ) -> pl.DataFrame:
     """Fail a count below `share` of its median in `history`: of n[0] sessions, n[1] must be present."""
     medians = history.group_by("session_date", "root").agg(
-        pl.col(column).median().alias("median"), pl.len().alias("n_present")
+        pl.col(column).median().alias("median"),
+        pl.col("n_rows").median().alias("median_rows"),
+        pl.len().alias("n_present"),
     )
     median, what = pl.col("median"), column.removeprefix("n_")
-    enough = pl.col("n_present").fill_null(0) >= n[1]
+    enough = (pl.col("n_present").fill_null(0) >= n[1]) & (pl.col("median_rows") >= MIN_MEDIAN_ROWS)
     return _gate_rows(
         summaries.join(medians, on=["session_date", "root"], how="left", validate="m:1"),
         gate,
@@ -371,7 +380,7 @@ def _count_gate(
         )
         .otherwise(
             pl.format(
-                f"{{}} of the {n[0]} sessions before hold {{}} quotes, {n[1]} are needed to judge a count",
+                f"{{}} of the {n[0]} sessions before hold {{}} quotes, {n[1]} are needed, of {MIN_MEDIAN_ROWS} rows at the median, to judge a count",
                 pl.col("n_present").fill_null(0),
                 pl.col("root"),
             )

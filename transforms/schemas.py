@@ -284,6 +284,111 @@ VOL_OF_VOL_DAILY = Table(
     ),
 )  # fmt: skip
 
+SLICE = Table(
+    "feature", "slice", "one row per root and expiration of the session's snapshot", ("session_date", "root", "expiration"),
+    (
+        _SESSION, _OPTION_ROOT, _EXPIRATION,
+        number("time_to_expiry", "Years from the snapshot to the instant that fixes the settlement, ACT/365 by minutes; negative once it has passed."),
+        number("forward", "Forward implied by parity, points; null if no strike is quoted on both sides."),
+        number("forward_error", "Standard error of the forward, points."),
+        number("forward_low", "Lower end of the forward's no-arbitrage interval at executable prices, points."),
+        number("forward_high", "Upper end of that interval, points."),
+        number("discount_factor", "Discount factor to settlement; from the curve named by rate_source where the slice does not determine its own."),
+        number("discount_error", "Standard error of the slice's own discount factor."),
+        number("discount_low", "Lower end of the discount factor's no-arbitrage interval."),
+        number("discount_high", "Upper end of that interval."),
+        number("parity_slack", "Width of the no-arbitrage region, points; negative if it is empty, which is a lock."),
+        number("zero_rate", "-ln(discount_factor)/time_to_expiry, decimal a year, continuously compounded."),
+        text("rate_source", "parity (the slice's own), implied_curve (the session's other slices), treasury, bill_13_week, fed_funds or none."),
+        count("n_pairs", "Strikes used for the forward: call and put both two-sided."),
+        count("n_quotes", "Quotes the smile was fitted to."),
+        number("svi_a", "Raw SVI a, total variance; null if no smile was accepted (status says why)."),
+        number("svi_b", "Raw SVI b."),
+        number("svi_rho", "Raw SVI rho.", low=-1.0, high=1.0),
+        number("svi_m", "Raw SVI m, log-moneyness."),
+        number("svi_sigma", "Raw SVI sigma."),
+        number("rmse_vol_points", "Root mean square misfit of the mid vols, vol points (x 100)."),
+        number("share_inside_spread", "Share of fitted quotes whose fitted vol lies within bid and ask vol, decimal.", low=0.0, high=1.0),
+        number("min_g", "Least value of Gatheral's g over the whole line; negative means butterfly arbitrage."),
+        number("calendar_gap", "Least total variance above the slice before of like settlement; negative means a crossing."),
+        number("model_free_variance", "Annualized variance of Cboe's strip of the slice's quotes, decimal."),
+        text("status", "What the smile fit came to: fitted, repaired, or why it was refused."),
+    ),
+)  # fmt: skip
+
+OPTION_ANALYTICS = Table(
+    "feature", "option_analytics", "one row per option of the session's snapshot",
+    ("session_date", "root", "expiration", "strike", "option_type"),
+    (
+        _SESSION, _OPTION_ROOT, _EXPIRATION, _STRIKE, _OPTION_TYPE,
+        number("mid", "(bid + ask)/2, points; null without an offer."),
+        number("implied_vol_bid", "Black-76 vol of the bid, decimal; null where the price has none."),
+        number("implied_vol_mid", "Black-76 vol of the mid, decimal; null where the price has none (iv_status says why)."),
+        number("implied_vol_ask", "Black-76 vol of the ask, decimal; null where the price has none."),
+        text("iv_status", "ok, no_bid, crossed, below_intrinsic, above_maximum, expired, price_determines_no_vol or missing, of the mid."),
+        number("log_moneyness", "ln(strike/forward)."),
+        number("delta", "dV/dF, points per point: forward delta times the discount factor; null without a mid vol."),
+        number("delta_spot", "Delta times forward/spot; null without a spot."),
+        number("gamma", "d delta/dF, per point."),
+        number("vega", "dV per 0.01 of vol, points."),
+        number("theta", "V a calendar day later less V, at fixed forward, vol and rate, points."),
+        number("vanna", "d delta per 0.01 of vol."),
+        number("volga", "d vega per 0.01 of vol, points."),
+        number("extrinsic", "Mid less discounted intrinsic value, points."),
+        number("theta_per_gamma", "theta/gamma."),
+        number("fitted_vol", "Vol of the slice's smile at the strike, decimal; null without a smile."),
+        number("fitted_price", "Black-76 price at fitted_vol, points; null without a smile."),
+    ),
+    partition="session",
+)  # fmt: skip
+
+VARIANCE_DAILY = Table(
+    "feature", "variance_daily", "one row per session with an SPX chain that has both VIX terms", ("session_date",),
+    (
+        _SESSION,
+        number("vix_replicated", "VIX by Cboe's method from the session's chain, points; null if its variance is negative."),
+        number("vix_published", "VIX close as published, points; null if missing."),
+        number("vix_gap", "vix_replicated - vix_published, points."),
+        text("rate_source", "Curve the terms were discounted with."),
+        text("near_root", "Root of the near term."),
+        Column("near_expiration", DATE, "Expiration of the near term."),
+        number("near_minutes", "Minutes from the quotes to the near settlement."),
+        number("near_rate", "Rate of the near term, decimal, continuously compounded."),
+        number("near_variance", "Annualized variance of the near term, decimal."),
+        number("near_forward", "Forward of the near term by Cboe's rule, points."),
+        count("near_n_strikes", "Strikes in the near strip."),
+        text("next_root", "Root of the next term."),
+        Column("next_expiration", DATE, "Expiration of the next term."),
+        number("next_minutes", "Minutes from the quotes to the next settlement."),
+        number("next_rate", "Rate of the next term, decimal, continuously compounded."),
+        number("next_variance", "Annualized variance of the next term, decimal."),
+        number("next_forward", "Forward of the next term by Cboe's rule, points."),
+        count("next_n_strikes", "Strikes in the next strip."),
+    ),
+)  # fmt: skip
+
+SURFACE_DAILY = Table(
+    "feature", "surface_daily", "one row per session with SPX smiles and tenor", ("session_date", "tenor_days"),
+    (
+        _SESSION,
+        Column("tenor_days", I64, "30, 60, 90 or 180 calendar days.", nullable=False, low=1),
+        number("forward", "Forward at the tenor, points."),
+        number("atm_vol", "At-the-money-forward vol, decimal, linear in total variance; null if no smile lies on one side of the tenor."),
+        number("put_25d_vol", "Vol of the 25-delta put (forward delta), decimal."),
+        number("call_25d_vol", "Vol of the 25-delta call, decimal."),
+        number("risk_reversal_25d", "put_25d_vol - call_25d_vol, decimal."),
+        number("butterfly_25d", "Mean of both less atm_vol, decimal."),
+        number("rank_252d", "(x - min)/(max - min) of atm_vol over the previous 252 values, clipped to [0, 1]; null until there are so many."),
+        number("percentile_252d", "Share of the previous 252 values strictly below, decimal; null until there are so many."),
+        number("realized_vol_21d", "Close-to-close vol of the SPX over 21 sessions, annualized, decimal."),
+        number("realized_vol_yang_zhang_21d", "Yang-Zhang vol over 21 sessions, annualized, decimal; null before 2008."),
+        number("variance_risk_premium", "atm_vol^2 - realized_vol_21d^2, contemporaneous, decimal."),
+        number("vol_risk_premium", "atm_vol - realized_vol_21d, decimal."),
+        number("expected_move", "One standard deviation to the tenor, points."),
+        number("expected_move_1d", "One standard deviation over a session, points."),
+    ),
+)  # fmt: skip
+
 SIGNAL_DAILY = Table(
     "mart", "signal_daily", "one wide row per published session", ("session_date",),
     (
@@ -306,6 +411,12 @@ SIGNAL_DAILY = Table(
         text("breadth_state", "MACD state of the advance-decline line."),
         text("curve_state", "MACD state of the curve series."),
         number("vx_half_life", "Half-life of the 30-day VX, sessions."),
+        number("vix_replicated", "VIX by Cboe's method from the night's chain, points."),
+        number("vix_gap", "vix_replicated less the published VIX, points."),
+        number("atm_vol_30d", "30-day at-the-money SPX vol, decimal."),
+        number("risk_reversal_25d_30d", "25-delta put vol less call vol at 30 days, decimal."),
+        number("realized_vol_21d", "Close-to-close SPX vol over 21 sessions, decimal."),
+        number("variance_risk_premium_30d", "atm_vol_30d^2 - realized_vol_21d^2, decimal."),
         number("spx_iv_half_life", "Half-life of 30-day SPX implied vol, sessions."),
         count("n_spx_quotes", "SPX and SPXW quotes of the night."),
         count("n_vix_quotes", "VIX and VIXW quotes of the night."),
@@ -366,7 +477,7 @@ RUN = Table(
 TABLES: tuple[Table, ...] = (
     LANDED_FILE, OPTION_QUOTE, FUTURES_SETTLEMENT, INDEX_LEVEL, MARKET_BREADTH, TREASURY_RATE, ECONOMIC_EVENT,
     SETTLEMENT_VALUE, ACCOUNT_STATE, REJECTED_ROW, TERM_STRUCTURE, CURVE_DAILY, MOMENTUM_DAILY,
-    MEAN_REVERSION_DAILY, VOL_OF_VOL_DAILY, SIGNAL_DAILY, DATA_QUALITY, JOURNAL, RUN,
+    MEAN_REVERSION_DAILY, VOL_OF_VOL_DAILY, SLICE, OPTION_ANALYTICS, VARIANCE_DAILY, SURFACE_DAILY, SIGNAL_DAILY, DATA_QUALITY, JOURNAL, RUN,
 )  # fmt: skip
 
 BY_NAME: dict[str, Table] = {table.full_name: table for table in TABLES}

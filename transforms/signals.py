@@ -18,6 +18,7 @@ REQUIRED_INPUTS = {
     "treasury": "treasury_session",
 }
 MOMENTUM_STATES = {"vx_front": "vx_front_state", "breadth": "breadth_state", "curve": "curve_state"}
+HEADLINE_TENOR = 30
 HALF_LIVES = {"vx_30d": "vx_half_life", "spx_iv_30d": "spx_iv_half_life"}
 
 
@@ -43,6 +44,8 @@ def signal_daily(
     momentum: pl.DataFrame,
     mean_reversion: pl.DataFrame,
     vol_of_vol: pl.DataFrame,
+    variance: pl.DataFrame,
+    surface: pl.DataFrame,
     levels: pl.DataFrame,
     breadth: pl.DataFrame,
     rates: pl.DataFrame,
@@ -55,7 +58,7 @@ def signal_daily(
     ----------
     nights
         session_date, settings_sha256, code_version, inputs_sha256: one row a session to publish.
-    curve, momentum, mean_reversion, vol_of_vol, levels, breadth, rates
+    curve, momentum, mean_reversion, vol_of_vol, variance, surface, levels, breadth, rates
         The feature and core tables of those names.
     quote_counts
         session_date, n_spx_quotes, n_vix_quotes; no row means no chain.
@@ -82,6 +85,14 @@ def signal_daily(
         front,
         _wide(momentum, "state", MOMENTUM_STATES),
         _wide(mean_reversion, "half_life", HALF_LIVES),
+        variance.select("session_date", "vix_replicated", "vix_gap"),
+        surface.filter(pl.col("tenor_days") == HEADLINE_TENOR).select(
+            "session_date",
+            "realized_vol_21d",
+            pl.col("atm_vol").alias("atm_vol_30d"),
+            pl.col("risk_reversal_25d").alias("risk_reversal_25d_30d"),
+            pl.col("variance_risk_premium").alias("variance_risk_premium_30d"),
+        ),
         quote_counts,
         breadth.group_by("session_date").agg(pl.len().alias("breadth_session")),
         rates.group_by("session_date").agg(pl.len().alias("treasury_session")),

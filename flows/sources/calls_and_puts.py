@@ -4,6 +4,7 @@
 is the call's and the second, after `Puts`, the put's. The download's date and the index stand in a preamble above.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -13,7 +14,7 @@ from flows.sources.delimited import Lines, header_names, read_lines
 from flows.sources.option_symbols import LINE_NUMBER, quote_rows, snapshot_at
 from transforms.errors import RefusedFile
 from transforms.schemas import OPTION_QUOTE
-from transforms.sessions import Snapshot, TradingCalendar
+from transforms.sessions import CURB_END, Snapshot, TradingCalendar, option_close, to_utc
 
 ANCHOR = "expiration date"
 # Column of core.option_quote: names under which the layouts print it.
@@ -48,11 +49,19 @@ def preamble(head: str) -> list[str]:
     return above
 
 
-def read_chain(delivery: Delivery, *, stamp: datetime, spot: float | None, calendar: TradingCalendar) -> Reading:
+def read_chain(
+    delivery: Delivery,
+    *,
+    stamp: datetime,
+    spot: float | None,
+    calendar: TradingCalendar,
+    frozen_overnight: bool = False,
+) -> Reading:
     """Return the quotes of a chain downloaded at `stamp` (UTC, naive) with the index at `spot` (points).
 
     A line holds two rows: source_row_number is twice the line's number for the call and one more for the put, and a
-    line that cannot be read counts as two rejected rows.
+    line that cannot be read counts as two rejected rows. With `frozen_overnight` the site shows the close while options
+    trade overnight, so that quotes stamped then are of the close; they stay marked non_regular.
 
     Raises
     ------
@@ -61,6 +70,8 @@ def read_chain(delivery: Delivery, *, stamp: datetime, spot: float | None, calen
     """
     _require_both_sides(delivery)
     snapshot = snapshot_at(stamp, file_name=delivery.name, calendar=calendar)
+    if frozen_overnight and snapshot.quote_ts >= to_utc(snapshot.session_date, CURB_END):
+        snapshot = replace(snapshot, quote_ts=option_close(snapshot.session_date, calendar=calendar))
     lines = read_lines(
         delivery,
         anchor=ANCHOR,

@@ -2,7 +2,9 @@
 
 Three preamble lines, the first blank: the index and its level, then the date and time of the download in the language
 of the visitor's browser, New York time unless an offset is printed. The stamp is when the file was downloaded:
-`transforms.sessions.snapshot_of_stamp` says which session it holds.
+`transforms.sessions.snapshot_of_stamp` says which session it holds. While options trade overnight the site goes on
+showing the close: the download of Sunday 2023-04-16 22:59 repeats Friday's to the digit, and the VIX computed from that
+of Monday 22:53 meets the published close only if its quotes are of 16:15.
 
 Known defects: files whose quotes are nearly all 0/0 (downloaded after the evening reset; a gate judges them), bids
 without an ask, series that expired before the session (rejected here), preambles padded with commas by Excel or begun
@@ -40,7 +42,8 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
     above = preamble(delivery.head)
     level = next((found for line in above if (found := _LEVEL.search(line))), None)
     spot = float(level[1].replace(",", "")) if level else None
-    return read_chain(delivery, stamp=_stamp(delivery.name, above), spot=spot, calendar=calendar)
+    stamp = _stamp(delivery.name, above)
+    return read_chain(delivery, stamp=stamp, spot=spot, calendar=calendar, frozen_overnight=True)
 
 
 def _stamp(name: str, above: list[str]) -> datetime:

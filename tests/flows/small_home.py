@@ -18,6 +18,7 @@ from flows.night import NightResult
 from flows.settings import Settings
 from tests.small_market import SmallMarket, small_market
 from transforms.sessions import TradingCalendar
+from transforms.table_schema import Table
 
 NOW = datetime(2024, 3, 1, 23)
 LATER = datetime(2024, 3, 2, 23)
@@ -44,11 +45,11 @@ def import_paths(home: Home, paths: list[Path], *, now: datetime = NOW) -> Night
     return night.import_files(home, paths=paths, settings=Settings(), now=now)
 
 
-def run_night(home: Home, session: date | None, *, now: datetime = NOW, settings: Settings | None = None) -> NightResult:
+def run_night(
+    home: Home, session: date | None, *, now: datetime = NOW, settings: Settings | None = None
+) -> NightResult:
     """Run a night as `alvh run` does, without its scheduler."""
-    return night.run_nights(
-        home, asked=session, settings=settings or Settings(), now=now, stages=night.plain_stages()
-    )
+    return night.run_nights(home, asked=session, settings=settings or Settings(), now=now, stages=night.plain_stages())
 
 
 def snapshot_hashes(published: Path) -> dict[str, str]:
@@ -60,10 +61,10 @@ def snapshot_hashes(published: Path) -> dict[str, str]:
     }
 
 
-def published_rows(published: Path, table: str) -> pl.DataFrame:
+def published_rows(published: Path, table: Table) -> pl.DataFrame:
     """Return every published row of a table."""
-    files = sorted((published / "snapshots" / table).rglob("*.parquet"))
-    return pl.concat([pl.read_parquet(path, hive_partitioning=False) for path in files])
+    files = sorted((published / "snapshots" / table.full_name).rglob("*.parquet"))
+    return pl.concat([table.empty(), *(pl.read_parquet(path, hive_partitioning=False) for path in files)])
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Pricing on real Cboe chains: the VIX replicated, forwards inside their intervals, smiles fitted, vendor figures met.
 
 Where a download's stamp lies outside regular hours its quotes are the frozen close; the quotes of every chain here are
-taken as of the 16:15 close, the instant that reproduces the published VIX (16:00 gives levels 0.003 to 0.006 lower).
+taken as of the 16:15 close, the instant that reproduces the published VIX (16:00 gives levels 0.002 to 0.006 lower).
 """
 
 import gzip

@@ -30,6 +30,8 @@ START_ETA = (0.3, 0.5, 0.7, 0.85, 1.0)
 START_QUOTES = 41
 # At-the-money total variance may fall by noise from one slice to the next, not by more than this factor.
 CALENDAR_OUTLIER = 1.2
+# At-the-money total variances outside are no smile: 0.1 % a year over an hour, 170 % over a year.
+LEAST_VARIANCE, MOST_VARIANCE = 1e-10, 3.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class SmileFit:
     min_g: minimum of g over the whole line. n_quotes: vols used. calendar_gap: least w_far - w_near, in units of the
     nearer slice's at-the-money variance, against the next shorter slice of the same group; NaN for the first.
     status: `fitted`, `butterfly` or `calendar` (a violation is left, its size in min_g or calendar_gap), or refused:
-    `too_few_quotes`, `calendar_outlier` (its at-the-money variance contradicts its neighbors'), `atm_mismatch`.
+    `too_few_quotes`, `calendar_outlier` (its at-the-money variance contradicts its neighbors'), `atm_mismatch`,
+    `degenerate` (a variance at the money that is no smile's).
     """
 
     slices: SviSlices
@@ -112,7 +115,11 @@ def fit_smiles(
     )
     packed = np.take_along_axis(used, columns, axis=1)
     quotes = _Quotes(k, bid, mid, ask, packed, time_to_expiry, settlement_group)
-    outlier = _calendar_outliers(quotes.rows(rows))
+    variance = _atm_vol(quotes.rows(rows)) ** 2 * quotes.tau[rows]
+    degenerate = ~((variance > LEAST_VARIANCE) & (variance < MOST_VARIANCE))
+    status[rows[degenerate]] = "degenerate"
+    rows, variance = rows[~degenerate], variance[~degenerate]
+    outlier = _calendar_outliers(variance, group=quotes.group[rows])
     status[rows[outlier]] = "calendar_outlier"
     rows = rows[~outlier]
     # Once with every slice; again without those that came out at odds with their own quotes.
@@ -182,14 +189,13 @@ def _atm_vol(quotes: _Quotes) -> Floats:
     return np.asarray(vol_low - (vol_high - vol_low) * k_low / (k_high - k_low))
 
 
-def _calendar_outliers(quotes: _Quotes) -> Flags:
+def _calendar_outliers(variance: Floats, *, group: Indices) -> Flags:
     """Return the slices to leave out so that at-the-money variance never falls by more than CALENDAR_OUTLIER.
 
     Of two slices in conflict the one that is in more conflicts goes first, so that one bad slice does not take the
     good ones after it along. Rows are ordered by group and time.
     """
-    variance = _atm_vol(quotes) ** 2 * quotes.tau
-    alike = quotes.group[:, None] == quotes.group[None, :]
+    alike = group[:, None] == group[None, :]
     falls = np.triu(alike & (variance[:, None] > CALENDAR_OUTLIER * variance[None, :]), 1)
     conflict = falls | falls.T
     outlier = np.zeros(variance.size, dtype=np.bool_)

@@ -208,6 +208,11 @@ def least_squares_surface(problem: Problem, theta: Floats) -> Floats:
     theta : array of shape (n, 5)
         A start that satisfies every constraint.
 
+    Raises
+    ------
+    ValueError
+        If the start does not: the method has no way back in.
+
     Notes
     -----
     Primal-dual interior point (Nocedal and Wright 2006, chapter 19) with the Gauss-Newton Hessian. Groups of linked
@@ -218,6 +223,9 @@ def least_squares_surface(problem: Problem, theta: Floats) -> Floats:
     n_groups = int(group[-1]) + 1
     barrier = FIRST_BARRIER
     at = _constraints(problem, theta)
+    outside = np.flatnonzero((at.own <= 0.0).any(axis=1))
+    if outside.size or (at.pair <= 0.0).any():
+        raise ValueError(f"the start breaks constraints of slices {outside.tolist()} or between slices")
     dual_own, dual_pair = barrier / at.own, barrier / at.pair
     damping = np.full(n_groups, 1e-3)
 

@@ -1,6 +1,6 @@
 """Mispricings of known place and size, built so that only the intended quotes can see them.
 
-Sizes are shares of the half-spread around the place, because a lock is a quote moved past somebody else's spread.
+A lock is a quote moved past somebody else's spread, so its size is a share of the room the quotes around it leave.
 Quotes made tight are one tick around the true price, which still lies between them.
 """
 
@@ -21,11 +21,14 @@ from transforms.sample_market.quotes import CENTS, LARGE_TICK, Quotes, with_pric
 from transforms.sample_market.surface import black_price, smile_total_variance
 from transforms.sessions import TradingCalendar
 
-PLANT_DAYS = (30, 215)
+PLANT_DAYS = (55, 215)
 CALENDAR_DAYS = (9, 34)
 # The near slice of a calendar crossing gets the far slice's variance times this.
 CALENDAR_EXCESS = 1.12
 PARITY_WING = 100_000
+# Share of the room that a synthetic forward's legs move.
+MOVE = 0.95
+STRESS = 130
 WING_PRICE, SHOULDER_PRICE = 150.0, 2_000.0
 
 
@@ -40,11 +43,15 @@ class _Board:
     strikes: Integers
 
     @property
-    def half_spread(self) -> float:
-        """Return the half-spread (cents) of the at-the-money call and put, the smaller of the two."""
-        row = self.nearest(self.forward)
-        spreads = [self.quotes.ask_eod[rows[row]] - self.quotes.bid_eod[rows[row]] for rows in (self.calls, self.puts)]
-        return float(min(spreads)) / 2.0
+    def room(self) -> float:
+        """Return the room (cents) a quote near the money can move before a neighbour's other side is reached.
+
+        The smallest distance between a true price and its bid or ask, over calls and puts 200 points around the forward.
+        """
+        near = np.abs(self.strikes - 1_000.0 * self.forward) <= 200_000
+        rows = np.concatenate([self.calls[near], self.puts[near]])
+        true = self.true(rows)
+        return float(min((self.quotes.ask_eod[rows] - true).min(), (true - self.quotes.bid_eod[rows]).min()))
 
     @property
     def forward(self) -> float:
@@ -146,6 +153,17 @@ def _board(quotes: Quotes, number: int) -> _Board:
     )
 
 
+def _widened(board: _Board) -> _Board:
+    """Return the board with spreads 250 points around the forward wider by `STRESS` cents on each side.
+
+    Only in so wide a market can synthetic forwards cross while every call and every put by itself stays in line.
+    """
+    near = np.abs(board.strikes - 1_000.0 * board.forward) <= 250_000
+    rows = np.sort(np.concatenate([board.calls[near], board.puts[near]]))
+    bid, ask = board.quotes.bid_eod[rows] - STRESS, board.quotes.ask_eod[rows] + STRESS
+    return replace(board, quotes=with_prices(board.quotes, rows, bid=bid, ask=ask))
+
+
 def _tightened(board: _Board, rows: Integers) -> _Board:
     true = board.true(rows)
     return replace(board, quotes=with_prices(board.quotes, rows, bid=true, ask=true))
@@ -189,10 +207,11 @@ def _synthetic(board: _Board, place: int, side: str, quantity: float) -> list[di
 def _plant_parity(board: _Board, kind: str) -> tuple[Quotes, PlantedEvent]:
     """A synthetic forward at one strike beyond the line through two tight ones 100 points away on either side."""
     sign = 1.0 if kind == "conversion" else -1.0
+    board = _widened(board)
     middle = board.nearest(board.forward)
     wings = [board.place(int(board.strikes[middle]) + shift) for shift in (-PARITY_WING, PARITY_WING)]
     wing_rows = np.array([rows[place] for place in wings for rows in (board.calls, board.puts)])
-    move = sign * max(0.85 * board.half_spread, 2.0 * LARGE_TICK)
+    move = sign * MOVE * board.room
     board = _tightened(board, wing_rows)
     board = _moved(board, int(board.calls[middle]), by=move)
     board = _moved(board, int(board.puts[middle]), by=-move)
@@ -206,12 +225,13 @@ def _plant_parity(board: _Board, kind: str) -> tuple[Quotes, PlantedEvent]:
 
 def _plant_box(board: _Board, kind: str) -> tuple[Quotes, PlantedEvent]:
     """A box 200 points wide below its value: it lends far above the rate, and against the tight boxes next to it."""
+    board = _widened(board)
     middle = board.nearest(board.forward)
     strike = int(board.strikes[middle])
     low, high = board.place(strike - PARITY_WING), board.place(strike + PARITY_WING)
     inner = [board.place(strike - PARITY_WING // 2), board.place(strike + PARITY_WING // 2)]
     inner_rows = np.array([rows[place] for place in inner for rows in (board.calls, board.puts)])
-    move = max(0.85 * board.half_spread, 2.0 * LARGE_TICK)
+    move = MOVE * board.room
     board = _tightened(board, inner_rows)
     for row, by in (
         (board.calls[low], -move),
@@ -276,7 +296,7 @@ def _plant_calls_puts_cash(board: _Board, kind: str) -> tuple[Quotes, PlantedEve
     """
     middle = board.nearest(board.forward)
     strike = int(board.strikes[middle])
-    spread = board.half_spread
+    spread = board.room
     around = np.flatnonzero(np.abs(board.strikes - strike) < 150_000)
     wide = np.setdiff1d(np.concatenate([board.calls[around], board.puts[[middle]]]), board.calls[[middle]])
     # Spreads already there plus two more on each side: nobody sees anything in the calls by themselves.
@@ -289,7 +309,7 @@ def _plant_calls_puts_cash(board: _Board, kind: str) -> tuple[Quotes, PlantedEve
     board = _tightened(board, tight)
     convexity = float(np.mean(board.true(board.calls[beside])) - board.true(board.calls[[middle]])[0])
     body = int(board.calls[middle])
-    board = _moved(board, body, by=convexity + max(1.2 * spread, 8.0 * LARGE_TICK))
+    board = _moved(board, body, by=convexity + 1.2 * spread + 4.0 * LARGE_TICK)
     legs = [board.leg(body, "sell")]
     legs += [board.leg(int(board.puts[place]), "buy", 0.5) for place in beside]
     for place in outer:
@@ -303,8 +323,8 @@ def _plant_quote(board: _Board, kind: str) -> tuple[Quotes, PlantedEvent]:
     sign = 1.0 if kind == "rich_quote" else -1.0
     place = board.nearest(0.985 * board.forward)
     rows = np.array([board.calls[place], board.puts[place]])
-    true, spread = board.true(rows), board.half_spread
-    inside, outside = true + sign * 0.7 * spread, true + sign * 2.4 * spread
+    true, spread = board.true(rows), board.room
+    inside, outside = true + sign * 0.7 * spread, true + sign * 2.7 * spread
     bid, ask = (inside, outside) if sign > 0 else (outside, inside)
     board = replace(board, quotes=with_prices(board.quotes, rows, bid=bid, ask=ask))
     out = int(rows[1])

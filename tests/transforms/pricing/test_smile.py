@@ -172,6 +172,30 @@ def test_a_slice_whose_variance_contradicts_its_neighbors_is_refused_and_bends_n
     assert np.abs(fitted - mid)[rest].max() < 1e-3
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.floats(-7.0, 0.4), min_size=1, max_size=6),
+    st.floats(-0.9, 0.9),
+    st.integers(0, 10**6),
+)
+def test_any_variances_at_the_money_are_fitted_or_refused_without_an_error(powers, rho, seed):
+    theta = 10.0 ** np.array(powers)
+    tau = np.linspace(0.02, 1.0, theta.size)
+    smiles = ssvi_slices(theta, rho=rho, eta=0.9)
+    found = fit(*market(smiles, tau, half=0.01, noise=0.5, seed=seed), tau)
+    kept = np.isfinite(found.slices.a)
+    assert set(found.status[~kept]) <= {"calendar_outlier", "atm_mismatch", "degenerate", "too_few_quotes"}
+    assert kept.any() or "too_few_quotes" in found.status or "atm_mismatch" in found.status
+    assert (found.min_g[kept] > -1e-3).all()
+
+
+def test_a_variance_that_is_no_smile_is_refused():
+    tau = np.array([0.1, 0.2])
+    k, bid, mid, ask = market(ssvi_slices(np.array([0.003, 0.006])), tau)
+    found = fit(k, bid, np.where([[False], [True]], 100.0 * mid, mid), ask, tau)
+    assert found.status.tolist() == ["fitted", "degenerate"]
+
+
 def test_too_few_quotes_or_quotes_on_one_side_are_refused():
     tau = np.array([0.1, 0.2])
     k, bid, mid, ask = market(ssvi_slices(0.03 * tau), tau)

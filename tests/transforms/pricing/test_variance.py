@@ -135,7 +135,11 @@ def test_a_term_not_listed_gives_no_terms(calendar):
 
 
 def test_the_replicated_variance_swap_of_derman_kamal_zou():
-    """QuantLib 1.30 test-suite/varianceswaps.cpp testReplicatingVarianceSwap, from Derman, Kamal and Zou (1999)."""
+    """QuantLib test-suite/varianceswaps.cpp, testReplicatingVarianceSwap, with its tolerance.
+
+    Data of Derman, Kamal and Zou (1999), "A Guide to Volatility and Variance Swaps", its maturity corrected by QuantLib
+    from 0.25 to 90/365.
+    """
     tau, rate, spot = 90.0 / 365.0, 0.05, 100.0
     put_strike, put_vol = np.arange(50.0, 101.0, 5.0), np.linspace(0.30, 0.20, 11)
     call_strike, call_vol = np.arange(100.0, 136.0, 5.0), np.linspace(0.20, 0.13, 8)

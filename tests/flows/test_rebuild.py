@@ -1,0 +1,133 @@
+"""The warehouse and everything published are made again from landing and ledger; verification sees what was changed."""
+
+import json
+import shutil
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from flows import journal
+from flows.home import Home
+from flows.publication import manifest_path, published_nights
+from flows.rebuild import prune, rebuild, verify_night
+from flows.settings import RetentionSettings, Settings
+from tests.flows.small_home import (  # noqa: F401
+    LATER,
+    NIGHTS,
+    NOW,
+    base_home,
+    home,
+    import_paths,
+    market,
+    published_rows,
+    snapshot_hashes,
+)
+from transforms.errors import DataError
+from transforms.schemas import JOURNAL
+
+LAST = NIGHTS[-1]
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    path.chmod(0o644)
+    path.write_bytes(content)
+
+
+def test_without_warehouse_and_published_the_same_bytes_and_every_note_come_back(home: Home) -> None:  # noqa: F811
+    journal.write_note(home, text="before the loss: skew looked rich", session=NIGHTS[1], now=LATER)
+    journal.write_note(home, text="naïve — second thought", session=None, now=LATER)
+    import_paths(home, [], now=LATER)
+    before = snapshot_hashes(home.published)
+    notes = published_rows(home.published, JOURNAL)["note"].to_list()
+    assert sorted(notes) == ["before the loss: skew looked rich", "naïve — second thought"]
+    home.warehouse.unlink()
+    shutil.rmtree(home.published)
+    result = rebuild(home, settings=Settings(), now=LATER)
+    assert result.sessions == list(NIGHTS)
+    assert snapshot_hashes(home.published) == before
+    assert published_nights(home.published) == list(NIGHTS)
+    assert published_rows(home.published, JOURNAL)["note"].to_list() == notes
+
+
+def test_a_damaged_warehouse_is_replaced(home: Home) -> None:  # noqa: F811
+    before = snapshot_hashes(home.published)
+    home.warehouse.write_bytes(b"not a database" * 500)
+    rebuild(home, settings=Settings(), now=LATER)
+    assert snapshot_hashes(home.published) == before
+
+
+def test_nights_are_rebuilt_with_the_settings_they_were_run_with(home: Home) -> None:  # noqa: F811
+    before = snapshot_hashes(home.published)
+    changed = Settings.model_validate({"indicators": {"roll_days_before_expiry": 5, "curve_series": "raw"}})
+    shutil.rmtree(home.published)
+    rebuild(home, settings=changed, now=LATER)
+    signal = "snapshots/mart.signal_daily/session_year=2024/part-0.parquet"
+    assert snapshot_hashes(home.published)[signal] == before[signal]
+
+
+@pytest.mark.parametrize("session", [NIGHTS[1], LAST])
+def test_a_night_is_recomputed_to_the_same_bytes(session: date, base_home: Home) -> None:  # noqa: F811
+    found = verify_night(base_home, session, settings=Settings(), now=LATER)
+    listed = json.loads(manifest_path(base_home.published, session).read_text())["files"]
+    assert found.differences == ()
+    assert found.n_equal == len(listed) > 10
+    assert found.same_code
+
+
+def test_a_note_written_later_does_not_speak_against_an_earlier_night(home: Home) -> None:  # noqa: F811
+    journal.write_note(home, text="later", session=LAST, now=LATER)
+    import_paths(home, [], now=LATER)
+    assert verify_night(home, NIGHTS[1], settings=Settings(), now=LATER).differences == ()
+
+
+@pytest.mark.parametrize("how", ["another value", "truncated", "gone"])
+def test_a_tampered_published_file_is_reported_by_name(how: str, home: Home) -> None:  # noqa: F811
+    path = home.published / "snapshots/mart.signal_daily/session_year=2024/part-0.parquet"
+    rows = pl.read_parquet(path, hive_partitioning=False)
+    if how == "another value":
+        path.chmod(0o644)
+        rows.with_columns(pl.col("vx1") + 0.01).write_parquet(path)
+    elif how == "truncated":
+        overwrite(path, path.read_bytes()[:-100])
+    else:
+        path.unlink()
+    found = verify_night(home, LAST, settings=Settings(), now=LATER)
+    assert len(found.differences) == 1
+    assert "mart.signal_daily/session_year=2024" in found.differences[0]
+
+
+def test_a_tampered_landed_file_is_reported_by_name(home: Home) -> None:  # noqa: F811
+    one, other = sorted((home.landing / "vx_contract_current").glob("*/*.zst"))[:2]
+    one.write_bytes(other.read_bytes())
+    with pytest.raises(DataError, match=r"landed file VX_\S+\.csv at .* has changed on disk"):
+        verify_night(home, LAST, settings=Settings(), now=LATER)
+    with pytest.raises(DataError, match="has changed on disk"):
+        rebuild(home, settings=Settings(), now=LATER)
+
+
+def test_a_landed_file_that_is_gone_is_counted(home: Home) -> None:  # noqa: F811
+    for path in sorted((home.landing / "vx_contract_current").glob("*/*"))[:2]:
+        path.unlink()
+    with pytest.raises(DataError, match="landed files? .* gone|cannot be read"):
+        verify_night(home, LAST, settings=Settings(), now=LATER)
+
+
+def test_a_night_that_was_never_published_cannot_be_verified(base_home: Home) -> None:  # noqa: F811
+    with pytest.raises(DataError, match="no night of 2024-02-27 is published; the last one is 2024-02-29"):
+        verify_night(base_home, date(2024, 2, 27), settings=Settings(), now=NOW)
+
+
+def test_prune_drops_what_is_old_and_never_landing_or_ledger(home: Home) -> None:  # noqa: F811
+    old, latest = home.published / "revisions" / "20240101T000000Z", home.published / "reports" / "latest.html"
+    for path in (old / "part-0.parquet", home.logs / "night.log", latest):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    kept = [path for folder in (home.landing, home.ledger) for path in folder.rglob("*")]
+    everything_old = Settings(retention=RetentionSettings(revisions_days=0, reports_days=0, logs_days=0))
+    far = LATER.replace(year=2100)
+    assert sorted(path.name for path in prune(home, settings=everything_old, now=far)) == [old.name, "night.log"]
+    assert latest.exists()
+    assert all(path.exists() for path in kept)
+    assert prune(home, settings=everything_old, now=far) == []
