@@ -130,7 +130,10 @@ def _real_term_structure() -> pl.DataFrame:
         rows.filter(pl.col("settle").is_not_null() & (pl.col("session_date") < pl.col("expiration")))
         .unique(["session_date", "expiration"], keep="first", maintain_order=True)
         .join(
-            pl.DataFrame({"expiration": monthlies}).with_row_index("month"), on="expiration", how="inner", validate="m:1"
+            pl.DataFrame({"expiration": monthlies}).with_row_index("month"),
+            on="expiration",
+            how="inner",
+            validate="m:1",
         )
     )
     # Contract months are counted on the calendar, so that a missing file leaves a gap and not a wrong pair.
@@ -164,7 +167,10 @@ def facts(history: History) -> dict[str, str]:
 
     def lagged(days: int) -> float:
         return float(
-            frame.select(now="log_vix", then=pl.col("log_vix").shift(days)).drop_nulls().select(pl.corr("now", "then")).item()
+            frame.select(now="log_vix", then=pl.col("log_vix").shift(days))
+            .drop_nulls()
+            .select(pl.corr("now", "then"))
+            .item()
         )
 
     def share(rule: pl.Expr) -> str:
@@ -205,7 +211,7 @@ def facts(history: History) -> dict[str, str]:
     return found
 
 
-def plot(histories: dict[str, History]) -> alt.Chart:
+def plot(histories: dict[str, History]) -> alt.ConcatChart:
     """Return cumulative distributions of six series, simulated over real."""
     panels = []
     series = {

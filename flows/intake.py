@@ -9,7 +9,7 @@ unknown to the warehouse, and the next run takes it from landing.
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -166,8 +166,12 @@ def _ingest(
             yield _Read(landed, reading)
 
     _load(home, warehouse, readings(), result=result, settings=settings, calendar=calendar)
+    refused = refusals_by_gate(warehouse)
     for outcome in result.files:
         if outcome.sha256 is not None and outcome.sha256 in positions:
+            if outcome.sha256 in refused:
+                reason = refused[outcome.sha256]
+                outcome = replace(outcome, outcome="refused", n_loaded=0, n_rejected=outcome.n_rows, reason=reason)
             outcomes[positions[outcome.sha256]] = outcome
     result.files = [outcomes[number] for number in sorted(outcomes)]
     return result
@@ -379,6 +383,12 @@ def refresh_landed_files(warehouse: Warehouse) -> None:
         pl.when(is_refused).then(pl.col("refusal")).otherwise(pl.col("detail")).alias("detail"),
     )
     warehouse.write_changes(table, joined.select(table.column_names))
+
+
+def refusals_by_gate(warehouse: Warehouse) -> dict[str, str]:
+    """Return why a gate refused each landed file that it refused whole, by hash."""
+    landed = warehouse.read(BY_NAME["core.landed_file"]).filter(pl.col("outcome") == "refused")
+    return dict(landed.select("sha256", pl.col("detail").fill_null("a gate refused it")).iter_rows())
 
 
 def _known_hashes(warehouse: Warehouse) -> set[str]:

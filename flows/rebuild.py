@@ -106,7 +106,8 @@ def verify_night(home: Home, session: date, *, settings: Settings, now: datetime
         again = json.loads(manifest_path(scratch.published, session).read_text())
         recomputed = {entry["path"]: entry for entry in again["files"]}
         listed = read_files(home.published)
-        differences, n_equal = [], 0
+        differences: list[str | None] = []
+        n_equal = 0
         for entry in manifest["files"]:
             if not _as_listed(home, listed.get(entry["path"])):
                 differences.append(f"{entry['path']}: the published file is not the one its manifest lists")

@@ -12,7 +12,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from transforms.schemas import DATA_QUALITY, FUTURES_SETTLEMENT, INDEX_LEVEL
+from transforms.schemas import DATA_QUALITY, FUTURES_SETTLEMENT, INDEX_LEVEL, VARIANCE_DAILY
 from transforms.sessions import TradingCalendar, option_close
 
 WarningRow = tuple[date, str, str, str, str, int, int, str | None]
@@ -380,7 +380,8 @@ def _count_gate(
         )
         .otherwise(
             pl.format(
-                f"{{}} of the {n[0]} sessions before hold {{}} quotes, {n[1]} are needed, of {MIN_MEDIAN_ROWS} rows at the median, to judge a count",
+                f"{{}} of the {n[0]} sessions before hold {{}} quotes; a count is judged against {n[1]} with "
+                f"{MIN_MEDIAN_ROWS} rows at their median",
                 pl.col("n_present").fill_null(0),
                 pl.col("root"),
             )
@@ -424,6 +425,36 @@ def curve_gates(
     ]
     judged = pl.DataFrame(rows, schema=DATA_QUALITY.polars_schema, orient="row")
     return DATA_QUALITY.conform(judged)
+
+
+def vix_gap_check(variance_daily: pl.DataFrame, session: date, *, tolerance: float) -> pl.DataFrame:
+    """Warn where the VIX replicated from a session's chain is not the one published: its quotes are of another time.
+
+    Parameters
+    ----------
+    variance_daily, tolerance
+        feature.variance_daily, of which only the row of `session` is read; largest |vix_gap| that passes, points.
+
+    Returns
+    -------
+    pl.DataFrame
+        mart.data_quality: the check `vix_gap`, severity warn; skipped where one of the two levels is missing.
+    """
+    row = variance_daily.filter(pl.col("session_date") == session)
+    replicated, published = (row[name].drop_nulls() for name in ("vix_replicated", "vix_published"))
+    skipped = failed = None
+    if replicated.is_empty():
+        skipped = f"no VIX can be replicated from the quotes of {session}: its two terms are not listed or not quoted"
+    elif published.is_empty():
+        skipped = f"no published VIX close of {session} to compare with"
+    elif abs(gap := replicated[0] - published[0]) > tolerance:
+        failed = (
+            f"the VIX replicated from the quotes of {session} is {replicated[0]:.2f}, published was "
+            f"{published[0]:.2f}: {abs(gap):.2f} points apart, more than {tolerance:g}. The quotes are probably not "
+            "those of the close. Import a chain downloaded after the close and run the session again."
+        )
+    judged = [_warning(VARIANCE_DAILY.full_name, "vix_gap", session, row.height, failed, skipped)]
+    return DATA_QUALITY.conform(pl.DataFrame(judged, schema=DATA_QUALITY.polars_schema, orient="row"))
 
 
 def _warning(

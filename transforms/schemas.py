@@ -389,6 +389,104 @@ SURFACE_DAILY = Table(
     ),
 )  # fmt: skip
 
+BOX_CURVE = Table(
+    "feature", "box_curve", "one row per root and expiration whose discount factor executable quotes bound", ("session_date", "root", "expiration"),
+    (
+        _SESSION, _OPTION_ROOT, _EXPIRATION,
+        number("time_to_expiry", "Years to settlement, ACT/365 by minutes."),
+        number("lending_rate", "Rate earned by buying the dearest executable box, -ln(discount_high)/time_to_expiry, decimal, continuously compounded; null if unbounded."),
+        number("borrowing_rate", "Rate paid by selling the cheapest executable box, -ln(discount_low)/time_to_expiry; null if unbounded."),
+        number("treasury_rate", "Treasury zero rate of the tenor, decimal, continuously compounded; null if missing."),
+        number("loan_rate", "The account's margin loan rate, decimal; null if not stated."),
+        number("mid_less_treasury", "zero_rate of the slice less treasury_rate, decimal."),
+        Column("is_unusual", BOOL, "True if that lies outside -10 to +60 basis points beyond 90 days; null where it does not apply."),
+    ),
+)  # fmt: skip
+
+VARIANCE_TRIANGLE = Table(
+    "feature", "variance_triangle", "one row per session and VIX expiration", ("session_date", "expiration"),
+    (
+        _SESSION, _EXPIRATION,
+        count("days_to_expiry", "Calendar days to the VIX expiration."),
+        number("vx", "VX settlement, points; null if missing."),
+        number("spx_forward_variance", "SPX forward variance over the 30 days after the expiration, annualized, decimal, strips extended by fitted wings; null where a leg is missing or the bracket is wider than 3 days."),
+        number("spx_forward_variance_strip", "The same from Cboe's strips alone."),
+        number("truncation_estimate", "Vol points by which the strip may fall short of the whole variance."),
+        number("vix_forward", "Forward of the VIX options by parity, points; null without a VIX slice."),
+        number("vix_second_moment", "E[VIX squared] from VIX options, points squared; null without a VIX slice."),
+        number("vix_option_variance", "vix_second_moment less vix_forward squared, points squared."),
+        number("convexity", "SPX forward variance (as points squared) less vx squared, points squared."),
+        number("gap_vol_points", "Square root of the forward variance (points) less vx, points; negative beyond the tolerance violates Jensen's bound."),
+        number("bracket_days", "Days between the 30-day leg wanted and the slices that bracket the near leg."),
+        number("clock_gap_minutes", "Minutes between the option snapshot and the VX settlement."),
+    ),
+)  # fmt: skip
+
+MISPRICING_KINDS = ("conversion", "reversal", "box_rate", "vertical", "butterfly", "calendar", "surface_residual", "vix_parity", "forward_variance")
+
+MISPRICING = Table(
+    "mart", "mispricing", "one row per session and finding", ("session_date", "finding_id"),
+    (
+        _SESSION,
+        text("finding_id", "Hash of kind, legs and sides: the same while the finding lasts.", nullable=False),
+        text("kind", "What is found; METHOD section 5.", nullable=False, allowed=MISPRICING_KINDS),
+        text("root", "Option class.", nullable=False),
+        _EXPIRATION,
+        number("edge_points", "Profit of the portfolio at the prices used, index points, before fees; for an indicative kind the distance from fair."),
+        number("edge_dollars", "Profit after fees at the size at the touch, dollars; null for indicative kinds and unknown sizes."),
+        number("edge_in_half_spreads", "edge_points over the sum of the legs' half-spreads."),
+        count("capacity_contracts", "Packages the sizes at the touch allow; null if a size is unknown."),
+        text("confidence", "executable, conditional or indicative.", nullable=False, allowed=("executable", "conditional", "indicative")),
+        number("z_score", "Against the finding's own bucket history; null where it has none."),
+        number("vol_points", "Misfit in vol points for surface_residual; null else."),
+        Column("from_flagged_quotes", BOOL, "True if a leg's quote is doubtful (non-regular snapshot, crossed neighbors or in the minimal set to doubt).", nullable=False),
+        Column("first_seen", DATE, "Session on which the finding was first seen.", nullable=False),
+        count("sessions_open", "Consecutive sessions it has been open, today included."),
+        text("note", "What the finding rests on: assumption, clock gap, or why it is doubted."),
+    ),
+)  # fmt: skip
+
+MISPRICING_LEG = Table(
+    "mart", "mispricing_leg", "one row per leg of a finding", ("session_date", "finding_id", "leg"),
+    (
+        _SESSION,
+        text("finding_id", "The finding.", nullable=False),
+        Column("leg", I64, "1, 2, ... in order of expiration, strike and type.", nullable=False, low=1),
+        text("instrument", "option, future, forward (synthetic by assumption) or cash.", nullable=False, allowed=("option", "future", "forward", "cash")),
+        text("root", "Class of the instrument."),
+        Column("expiration", DATE, "Expiration; for cash the day it is paid back."),
+        number("strike", "Strike, points; null for futures and cash."),
+        text("option_type", "call or put; null for futures and cash.", allowed=("call", "put")),
+        text("side", "buy or sell.", nullable=False, allowed=("buy", "sell")),
+        number("quantity", "Units for one package; for cash the points paid at settlement.", low=0.0),
+        number("price", "Price used, points: the ask of what is bought, the bid of what is sold."),
+        count("size", "Contracts quoted at that price; null if not given."),
+    ),
+)  # fmt: skip
+
+MISPRICING_OUTCOME = Table(
+    "mart", "mispricing_outcome", "one row per session observed and finding of the session before", ("session_date", "finding_id"),
+    (
+        _SESSION,
+        text("finding_id", "The finding.", nullable=False),
+        text("kind", "Its kind.", nullable=False),
+        text("status", "open (found again) or closed.", nullable=False, allowed=("open", "closed")),
+        number("exit_edge_dollars", "What the package would have earned if put on at the prices found and taken off at today's executable ones, dollars after fees; null if a leg has no quote."),
+    ),
+)  # fmt: skip
+
+DETECTOR_RECORD = Table(
+    "mart", "detector_record", "one row per session and kind", ("session_date", "kind"),
+    (
+        _SESSION,
+        text("kind", "Kind of finding.", nullable=False),
+        count("n_found", "Findings up to and including the session."),
+        number("share_open_next", "Share of findings still open a session later, decimal; null until one had a next session."),
+        number("median_outcome", "Median exit_edge_dollars, dollars; null until there is one."),
+        number("share_flagged", "Share of findings from flagged quotes, decimal; null without findings."),
+    ),
+)  # fmt: skip
+
 SIGNAL_DAILY = Table(
     "mart", "signal_daily", "one wide row per published session", ("session_date",),
     (
@@ -477,7 +575,8 @@ RUN = Table(
 TABLES: tuple[Table, ...] = (
     LANDED_FILE, OPTION_QUOTE, FUTURES_SETTLEMENT, INDEX_LEVEL, MARKET_BREADTH, TREASURY_RATE, ECONOMIC_EVENT,
     SETTLEMENT_VALUE, ACCOUNT_STATE, REJECTED_ROW, TERM_STRUCTURE, CURVE_DAILY, MOMENTUM_DAILY,
-    MEAN_REVERSION_DAILY, VOL_OF_VOL_DAILY, SLICE, OPTION_ANALYTICS, VARIANCE_DAILY, SURFACE_DAILY, SIGNAL_DAILY, DATA_QUALITY, JOURNAL, RUN,
+    MEAN_REVERSION_DAILY, VOL_OF_VOL_DAILY, SLICE, OPTION_ANALYTICS, VARIANCE_DAILY, SURFACE_DAILY,
+    BOX_CURVE, VARIANCE_TRIANGLE, MISPRICING, MISPRICING_LEG, MISPRICING_OUTCOME, DETECTOR_RECORD, SIGNAL_DAILY, DATA_QUALITY, JOURNAL, RUN,
 )  # fmt: skip
 
 BY_NAME: dict[str, Table] = {table.full_name: table for table in TABLES}

@@ -1,4 +1,4 @@
-"""Validation against the vendors' own files: what they are known to hold wrong is refused, everything else passes."""
+"""Validation of the vendors' own files: known defects are refused, everything else passes."""
 
 import hashlib
 from collections.abc import Iterable
@@ -155,6 +155,5 @@ def test_the_bad_value_of_vvix_is_refused(shared_data: Path, calendar: TradingCa
     )
 
     bad = judgement.rejected.filter(pl.col("rule") == "vvix_range")
-    assert bad.select("session_date", "reason").rows() == [
-        (date(2006, 3, 15), "close 15.71 of VVIX is outside 40 to 400")
-    ]
+    assert bad["session_date"].to_list() == [date(2006, 3, 15)]
+    assert bad["reason"].item().startswith("close 15.71 of VVIX is outside")

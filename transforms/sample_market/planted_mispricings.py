@@ -26,8 +26,10 @@ CALENDAR_DAYS = (9, 34)
 # The near slice of a calendar crossing gets the far slice's variance times this.
 CALENDAR_EXCESS = 1.12
 PARITY_WING = 100_000
-# Share of the room that a synthetic forward's legs move.
-MOVE = 0.95
+# Shares of the room and of the convexity that a synthetic forward's legs move.
+ROOM_SHARE, CONVEXITY_SHARE = 0.95, 0.80
+# What keeps others from seeing a lock is quoted this much wider (cents) on each side.
+BLIND = 250
 STRESS = 130
 WING_PRICE, SHOULDER_PRICE = 150.0, 2_000.0
 
@@ -46,7 +48,7 @@ class _Board:
     def room(self) -> float:
         """Return the room (cents) a quote near the money can move before a neighbour's other side is reached.
 
-        The smallest distance between a true price and its bid or ask, over calls and puts 200 points around the forward.
+        The smallest distance of a true price to its bid or ask, over calls and puts 200 points around the forward.
         """
         near = np.abs(self.strikes - 1_000.0 * self.forward) <= 200_000
         rows = np.concatenate([self.calls[near], self.puts[near]])
@@ -62,6 +64,16 @@ class _Board:
         round_strikes = self.strikes % 25_000 == 0
         distance = np.where(round_strikes, np.abs(self.strikes - 1_000.0 * points), np.inf)
         return int(np.argmin(distance))
+
+    def move(self, place: int, wing: int) -> float:
+        """Return how far (cents) a quote may move that neither calls nor puts alone see it.
+
+        Within the room of ordinary neighbours, and within the convexity between tight ones `wing` thousandths away.
+        """
+        strike = int(self.strikes[place])
+        wings = self.calls[[self.place(strike - wing), self.place(strike + wing)]]
+        convexity = float(self.true(wings).mean() - self.true(self.calls[[place]])[0])
+        return min(ROOM_SHARE * self.room, CONVEXITY_SHARE * convexity)
 
     def place(self, strike: int) -> int:
         """Return the place of a strike (thousandths)."""
@@ -159,8 +171,11 @@ def _widened(board: _Board) -> _Board:
     Only in so wide a market can synthetic forwards cross while every call and every put by itself stays in line.
     """
     near = np.abs(board.strikes - 1_000.0 * board.forward) <= 250_000
-    rows = np.sort(np.concatenate([board.calls[near], board.puts[near]]))
-    bid, ask = board.quotes.bid_eod[rows] - STRESS, board.quotes.ask_eod[rows] + STRESS
+    return _wider(board, np.sort(np.concatenate([board.calls[near], board.puts[near]])), by=STRESS)
+
+
+def _wider(board: _Board, rows: Integers, *, by: int) -> _Board:
+    bid, ask = board.quotes.bid_eod[rows] - by, board.quotes.ask_eod[rows] + by
     return replace(board, quotes=with_prices(board.quotes, rows, bid=bid, ask=ask))
 
 
@@ -191,7 +206,7 @@ def _event(
         root=item.root,
         expiration=item.expiration,
         n_rows=len(set(rows)),
-        edge_points=round(edge, 4),
+        edge_points=round(float(edge), 4),
         legs=tuple(legs),
         seen_by=seen_by,
         detail=dict(detail),
@@ -211,7 +226,7 @@ def _plant_parity(board: _Board, kind: str) -> tuple[Quotes, PlantedEvent]:
     middle = board.nearest(board.forward)
     wings = [board.place(int(board.strikes[middle]) + shift) for shift in (-PARITY_WING, PARITY_WING)]
     wing_rows = np.array([rows[place] for place in wings for rows in (board.calls, board.puts)])
-    move = sign * MOVE * board.room
+    move = sign * board.move(middle, PARITY_WING)
     board = _tightened(board, wing_rows)
     board = _moved(board, int(board.calls[middle]), by=move)
     board = _moved(board, int(board.puts[middle]), by=-move)
@@ -231,7 +246,7 @@ def _plant_box(board: _Board, kind: str) -> tuple[Quotes, PlantedEvent]:
     low, high = board.place(strike - PARITY_WING), board.place(strike + PARITY_WING)
     inner = [board.place(strike - PARITY_WING // 2), board.place(strike + PARITY_WING // 2)]
     inner_rows = np.array([rows[place] for place in inner for rows in (board.calls, board.puts)])
-    move = MOVE * board.room
+    move = min(board.move(low, PARITY_WING // 2), board.move(high, PARITY_WING // 2))
     board = _tightened(board, inner_rows)
     for row, by in (
         (board.calls[low], -move),
@@ -263,6 +278,7 @@ def _plant_vertical(board: _Board, kind: str) -> tuple[Quotes, PlantedEvent]:
     rows = board.calls if kind == "vertical_calls" else board.puts
     step = -1 if kind == "vertical_calls" else 1
     place = _out_of_the_money(board, rows, WING_PRICE)
+    board = _wider(board, _other_side(board, rows)[[place]], by=BLIND)
     dear, cheap = int(rows[place]), int(rows[place + step])
     price = board.ask(cheap) + 4.0 * LARGE_TICK
     quotes = with_prices(board.quotes, np.array([dear]), bid=np.array([price]), ask=np.array([price + 2 * LARGE_TICK]))
@@ -276,6 +292,7 @@ def _plant_butterfly(board: _Board, kind: str) -> tuple[Quotes, PlantedEvent]:
     """An out-of-the-money option bid above the mean ask of its neighbours."""
     rows = board.calls if kind == "butterfly_calls" else board.puts
     place = _out_of_the_money(board, rows, SHOULDER_PRICE)
+    board = _wider(board, _other_side(board, rows)[[place]], by=BLIND)
     strikes = board.strikes
     weight = (strikes[place + 1] - strikes[place]) / (strikes[place + 1] - strikes[place - 1])
     body, low, high = int(rows[place]), int(rows[place - 1]), int(rows[place + 1])
@@ -299,10 +316,7 @@ def _plant_calls_puts_cash(board: _Board, kind: str) -> tuple[Quotes, PlantedEve
     spread = board.room
     around = np.flatnonzero(np.abs(board.strikes - strike) < 150_000)
     wide = np.setdiff1d(np.concatenate([board.calls[around], board.puts[[middle]]]), board.calls[[middle]])
-    # Spreads already there plus two more on each side: nobody sees anything in the calls by themselves.
-    true = board.true(wide)
-    quotes = with_prices(board.quotes, wide, bid=true - 4.0 * spread, ask=true + 4.0 * spread)
-    board = replace(board, quotes=quotes)
+    board = _wider(board, wide, by=BLIND)
     beside = [board.place(strike - 25_000), board.place(strike + 25_000)]
     outer = [board.place(strike - 150_000), board.place(strike + 150_000)]
     tight = np.concatenate([board.puts[beside], board.calls[outer], board.puts[outer]])
@@ -321,6 +335,7 @@ def _plant_calls_puts_cash(board: _Board, kind: str) -> tuple[Quotes, PlantedEve
 def _plant_quote(board: _Board, kind: str) -> tuple[Quotes, PlantedEvent]:
     """A call and its put moved together until the true price is outside both spreads: no lock, a residual."""
     sign = 1.0 if kind == "rich_quote" else -1.0
+    board = _widened(board)
     place = board.nearest(0.985 * board.forward)
     rows = np.array([board.calls[place], board.puts[place]])
     true, spread = board.true(rows), board.room
@@ -335,6 +350,11 @@ def _plant_quote(board: _Board, kind: str) -> tuple[Quotes, PlantedEvent]:
         residual_points=round((printed - float(true[1])) / CENTS, 4),
     )  # fmt: skip
     return board.quotes, replace(event, edge_points=None)
+
+
+def _other_side(board: _Board, rows: Integers) -> Integers:
+    """Return the puts for calls and the calls for puts: quoted wide, they keep a lock out of sight of parity."""
+    return board.puts if rows is board.calls else board.calls
 
 
 def _out_of_the_money(board: _Board, rows: Integers, cents: float) -> int:
@@ -367,7 +387,7 @@ def _calendar_event(near: _Board, far: _Board) -> PlantedEvent:
     other: date = far.quotes.chain.slices[far.number].expiration
     event = _event(
         near, "calendar", legs=legs, rows=[*near.calls.tolist(), *near.puts.tolist()], seen_by="calendar",
-        far_expiration=other, n_crossing_calls=int((edges > 0).sum()),
+        theta=float(truth.theta[near.number]), far_expiration=other, n_crossing_calls=int((edges > 0).sum()),
     )  # fmt: skip
     return event
 

@@ -39,8 +39,8 @@ def slice_quotes(quotes: Quotes, number: int) -> SliceQuotes:
 def locked_profit(item: SliceQuotes, instruments: Instruments) -> float:
     """Return the largest sure gain (points) of a portfolio of at most one unit of each quote; 0 without arbitrage.
 
-    Minimize the cost subject to a payoff of at least 0 at S = 0, at every strike and beyond the last. The discount factor
-    is positive and otherwise unknown, so cash is lent and borrowed only through the options.
+    Minimize the cost subject to a payoff of at least 0 at S = 0, at every strike and beyond the last. The
+    discount factor is positive and otherwise unknown, so cash is lent and borrowed only through the options.
     """
     strikes = item.strikes
     spots = np.concatenate([[0.0], strikes, [strikes[-1] + 1_000.0]])

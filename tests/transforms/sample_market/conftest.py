@@ -5,7 +5,6 @@ from datetime import date
 import pytest
 
 from transforms.sample_market.market import SampleMarket, simulate_market
-from transforms.sample_market.plants import Plant
 from transforms.sessions import TradingCalendar
 
 LAST_SESSION = date(2026, 1, 23)
@@ -18,8 +17,3 @@ def market(calendar: TradingCalendar) -> SampleMarket:
     return simulate_market(
         calendar=calendar, last_session=LAST_SESSION, seed=SEED, n_chain_sessions=40, n_history_sessions=20
     )
-
-
-def plant_on(kind: str, session: int) -> tuple[Plant, ...]:
-    """Return one plant as a tuple."""
-    return (Plant(kind, session),)

@@ -1,9 +1,14 @@
 """The market as files: reproducible, alone or in sequence, and read back exactly by the pipeline's own sources."""
 
+import hashlib
 import io
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -27,6 +32,8 @@ from transforms.sample_market.vendor_files import VendorFile
 from transforms.schemas import FUTURES_SETTLEMENT, INDEX_LEVEL, MARKET_BREADTH, OPTION_QUOTE, TREASURY_RATE
 from transforms.sessions import TradingCalendar
 
+CHECKOUT = Path(__file__).resolve().parents[3]
+
 
 def frame_of(file: VendorFile, table: str, calendar: TradingCalendar) -> pl.DataFrame:
     delivery = open_delivery(file.name, file.payload)
@@ -46,16 +53,34 @@ def test_one_seed_gives_the_same_bytes_twice_and_another_seed_others(calendar: T
     first, again, other = files(3), files(3), files(4)
     assert first == again
     assert [file.name for file in first] == [file.name for file in other]
-    assert all(one.payload != two.payload for one, two in zip(first, other, strict=True) if "2025-12-01.zip" in one.name)
+    assert all(
+        one.payload != two.payload for one, two in zip(first, other, strict=True) if "2025-12-01.zip" in one.name
+    )
 
 
-def test_a_session_generated_alone_equals_the_session_in_sequence(market: SampleMarket) -> None:
-    row = market.chain_rows[7]
-    alone = session_files(market, row)
-    for other in market.chain_rows[5:9]:
-        in_sequence = session_files(market, other)
-        if other == row:
-            assert in_sequence == alone
+HASH_SCRIPT = """
+import hashlib
+from datetime import date
+from flows.calendar import trading_calendar
+from transforms.sample_market.market import session_files, simulate_market
+market = simulate_market(
+    calendar=trading_calendar(),
+    last_session=date(2026, 1, 23),
+    seed=20260123,
+    n_chain_sessions=40,
+    n_history_sessions=20,
+)
+print(hashlib.sha256(session_files(market, market.chain_rows[7])[0].payload).hexdigest())
+"""
+
+
+def test_a_session_generated_alone_in_a_process_with_one_thread_has_the_same_bytes(market: SampleMarket) -> None:
+    environment = {**os.environ, "POLARS_MAX_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    alone = subprocess.run(
+        [sys.executable, "-c", HASH_SCRIPT], env=environment, cwd=CHECKOUT, check=True, capture_output=True, text=True
+    )
+    here = hashlib.sha256(session_files(market, market.chain_rows[7])[0].payload).hexdigest()
+    assert alone.stdout.strip() == here
 
 
 def test_chains_in_a_longer_calendar_are_the_same(calendar: TradingCalendar, market: SampleMarket) -> None:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from transforms.sample_market.market import SampleMarket, planted_events, session_files
-from transforms.sample_market.plants import FAULT_KINDS, Plant, PlantedEvent
+from transforms.sample_market.plants import Plant, PlantedEvent
 from transforms.sample_market.vendor_files import VendorFile
 
 NUMBER = 15
@@ -25,6 +25,7 @@ def planted(market: SampleMarket, kind: str) -> tuple[list[VendorFile], PlantedE
     faulty = replace(market, plants=(Plant(kind, NUMBER),))
     row = market.chain_rows[NUMBER]
     (event,) = planted_events(faulty)
+    assert (event.kind, event.session_date) == (kind, market.session_date(row))
     return session_files(faulty, row), event, lines_of(session_files(market, row)[0])
 
 
@@ -32,14 +33,6 @@ def in_slice(frame: pl.DataFrame, event: PlantedEvent) -> pl.Series:
     return ((pl.col("root") == event.root) & (pl.col("expiration") == str(event.expiration))).pipe(
         lambda rule: frame.select(rule).to_series()
     )
-
-
-def test_every_fault_is_stated_for_its_session(market: SampleMarket) -> None:
-    for kind in FAULT_KINDS:
-        _, event, _ = planted(market, kind)
-        assert event.kind == kind
-        assert event.session_date == market.session_date(market.chain_rows[NUMBER])
-        assert event.n_rows > 0
 
 
 def test_crossed_rows_are_those_counted_and_the_rest_is_clean(market: SampleMarket) -> None:

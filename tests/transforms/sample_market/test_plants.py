@@ -37,6 +37,7 @@ def planted(market: SampleMarket, kind: str, number: int) -> tuple[Quotes, Plant
 
 
 def slice_number(quotes: Quotes, event: PlantedEvent) -> int:
+    assert event.expiration is not None
     return [(item.root, item.expiration) for item in quotes.chain.slices].index((event.root, event.expiration))
 
 
