@@ -70,7 +70,7 @@ def simulated_history(seed: int) -> History:
     calendar = trading_calendar()
     events = macro_events(FIRST_DAY, HORIZON, calendar=calendar)
     clock = variance_clock(FIRST_DAY, HORIZON, calendar=calendar, events=events)
-    path = simulated_path(clock, 0, N_SESSIONS - 1, model=DEFAULT_MODEL, seed=seed)
+    path = simulated_path(clock, 0, last=N_SESSIONS - 1, model=DEFAULT_MODEL, seed=seed)
     closes = published_closes(path, calendar=calendar)
     monthlies = [contract for contract in vx_contracts(path, calendar=calendar) if contract.is_monthly]
     settle = np.full((N_SESSIONS, len(monthlies)), np.nan)

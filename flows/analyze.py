@@ -14,14 +14,14 @@ from flows.home import Home, find_home, locked, prepare_home
 from flows.settings import read_settings
 
 
-@task(name="analyze", task_run_name="analyze {sessions}")
+@task(name="analyze", task_run_name="analyze")
 def analyze_task(home: Path, sessions: list[date]) -> list[date]:
     """Compute the features of the sessions and through time; return the sessions whose rows changed."""
     where = Home(home)
     return night.analyze(where, settings=read_settings(where), sessions=sessions)
 
 
-@flow(name="analyze", flow_run_name="analyze {sessions}")
+@flow(name="analyze", flow_run_name="analyze")
 def analyze(sessions: list[date], home: Path | None = None) -> int:
     """Price the sessions and recompute the daily features; return how many sessions changed. Nothing is published."""
     where = find_home(home)

@@ -1,4 +1,4 @@
-"""Price one session: forwards, smiles, vols, Greeks and the replicated VIX of its quotes; no memory between sessions."""
+"""Price a session: forwards, smiles, vols, Greeks, the replicated VIX of its quotes; no memory between sessions."""
 
 from collections.abc import Sequence
 from datetime import date

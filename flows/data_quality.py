@@ -9,9 +9,10 @@ import polars as pl
 from flows.settings import Settings
 from flows.snapshot_choice import gate_results
 from flows.warehouse import Warehouse
-from transforms.quality import curve_gates
+from transforms.quality import curve_gates, vix_gap_check
 from transforms.schemas import BY_NAME, DATA_QUALITY
 from transforms.sessions import TradingCalendar
+from transforms.slice_quality import forward_check, missing_expiration_check
 
 JUDGED_TABLES = (
     "core.option_quote",
@@ -68,6 +69,7 @@ def validate_nights(
             min_history=settings.gates.min_history,
             unchanged_sessions=settings.gates.unchanged_sessions,
         ).to_dicts()
+        rows += _priced_checks(warehouse, session, calendar=calendar)
         frame = pl.DataFrame([{**row, "session_date": session} for row in rows], schema=DATA_QUALITY.polars_schema)
         frames.append(frame)
         found[session] = _validation(session, frame)
@@ -177,3 +179,17 @@ def _gate_rows(gates: pl.DataFrame) -> list[dict[str, object]]:
         }
         for row in rows.sort("gate", "root").iter_rows(named=True)
     ]
+
+
+def _priced_checks(warehouse: Warehouse, session: date, *, calendar: TradingCalendar) -> list[dict[str, object]]:
+    """Return what pricing says of the quotes: the VIX they give, forwards off their curve, vanished expirations."""
+    before = calendar.before(session)
+    quotes = warehouse.read(BY_NAME["core.option_quote"], sessions=[before, session])
+    if quotes.filter(pl.col("session_date") == session).is_empty():
+        return []
+    checks = [
+        vix_gap_check(warehouse.read(BY_NAME["feature.variance_daily"], sessions=[session]), session),
+        forward_check(warehouse.read(BY_NAME["feature.slice"], sessions=[session]), session),
+        missing_expiration_check(quotes, session, before=before),
+    ]
+    return [row for frame in checks for row in frame.to_dicts()]

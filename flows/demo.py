@@ -6,10 +6,10 @@ invented prices must never lie beside real ones.
 
 import os
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -34,13 +34,7 @@ LAST_SESSION = date(2026, 10, 30)
 MARKER = "demo.json"
 DELIVERY_TIME = time(23, 0)
 
-
-@dataclass(frozen=True)
-class _Job:
-    """What a worker needs to write its sessions' files."""
-
-    market: SampleMarket
-    inbox: Path
+_WORKER: dict[str, Any] = {}
 
 
 def generate_inbox(home: Home, *, n_sessions: int, seed: int, n_workers: int = 2) -> list[date]:
@@ -68,11 +62,12 @@ def generate_inbox(home: Home, *, n_sessions: int, seed: int, n_workers: int = 2
     replace_file(marker, truth.payload)
     for file in daily_files(market):
         _deliver(home.inbox, file)
-    job = _Job(market=market, inbox=home.inbox)
     rows = list(market.chain_rows)
     # Spawned, not forked: a fork after Polars has started its threads hangs.
-    with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-        list(pool.map(_write_session, [job] * len(rows), rows, chunksize=max(1, len(rows) // (4 * n_workers))))
+    with ProcessPoolExecutor(
+        n_workers, mp_context=get_context("spawn"), initializer=_begin_worker, initargs=(market, home.inbox)
+    ) as pool:
+        list(pool.map(_write_session, rows, chunksize=max(1, len(rows) // (4 * n_workers))))
     return [market.session_date(row) for row in rows]
 
 
@@ -98,14 +93,16 @@ def demo(
     return Completed(name=STATE_NAMES[result.status], message=result.summary, data=result)
 
 
-def _one_thread() -> None:
+def _begin_worker(market: SampleMarket, inbox: Path) -> None:
+    """Keep what a worker's sessions share, which is too large to be sent with each of them."""
     os.environ["POLARS_MAX_THREADS"] = "1"
     os.environ["OMP_NUM_THREADS"] = "1"
+    _WORKER.update(market=market, inbox=inbox)
 
 
-def _write_session(job: _Job, row: int) -> None:
-    for file in session_files(job.market, row):
-        _deliver(job.inbox, file)
+def _write_session(row: int) -> None:
+    for file in session_files(_WORKER["market"], row):
+        _deliver(_WORKER["inbox"], file)
 
 
 def _deliver(inbox: Path, file: VendorFile) -> None:

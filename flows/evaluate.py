@@ -14,14 +14,14 @@ from flows.home import Home, find_home, locked, prepare_home
 from flows.settings import read_settings
 
 
-@task(name="evaluate", task_run_name="evaluate {sessions}")
+@task(name="evaluate", task_run_name="evaluate")
 def evaluate_task(home: Path, sessions: list[date]) -> dict[date, list[str]]:
     """Write the headline rows; return the inputs each session lacks."""
     where = Home(home)
     return night.evaluate(where, settings=read_settings(where), sessions=sessions)
 
 
-@flow(name="evaluate", flow_run_name="evaluate {sessions}")
+@flow(name="evaluate", flow_run_name="evaluate")
 def evaluate(sessions: list[date], home: Path | None = None) -> dict[str, list[str]]:
     """Write the headline rows; return the inputs each session lacks. Nothing is published."""
     where = find_home(home)

@@ -68,7 +68,7 @@ def fetch_stage(home: Path, asked: date | None, now: datetime) -> list[str]:
     return [outcome.sentence for outcome in outcomes if outcome.outcome not in {"landed", "not_modified"}]
 
 
-@flow(name="fetch", flow_run_name="fetch {session}")
+@flow(name="fetch", flow_run_name="fetch")
 def fetch(session: date | None = None, home: Path | None = None, now: datetime | None = None) -> list[FeedOutcome]:
     """Download the files of `session` (default: the newest that has begun) and return what became of each."""
     where = find_home(home)

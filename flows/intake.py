@@ -167,12 +167,14 @@ def _ingest(
 
     _load(home, warehouse, readings(), result=result, settings=settings, calendar=calendar)
     refused = refusals_by_gate(warehouse)
-    for outcome in result.files:
-        if outcome.sha256 is not None and outcome.sha256 in positions:
-            if outcome.sha256 in refused:
-                reason = refused[outcome.sha256]
-                outcome = replace(outcome, outcome="refused", n_loaded=0, n_rejected=outcome.n_rows, reason=reason)
-            outcomes[positions[outcome.sha256]] = outcome
+    for read in result.files:
+        outcome, sha256 = read, read.sha256
+        if sha256 is None or sha256 not in positions:
+            continue
+        if sha256 in refused:
+            reason = refused[sha256]
+            outcome = replace(outcome, outcome="refused", n_loaded=0, n_rejected=outcome.n_rows, reason=reason)
+        outcomes[positions[sha256]] = outcome
     result.files = [outcomes[number] for number in sorted(outcomes)]
     return result
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows import night
@@ -34,7 +35,13 @@ TASKS = Stages(
 )
 
 
-@flow(name="nightly", flow_run_name="nightly {session}")
+def night_name() -> str:
+    """Return the run's name for people: the session asked for, or that it takes whatever is due."""
+    asked = flow_run.parameters.get("session")
+    return f"nightly {asked}" if asked else "nightly, whatever is due"
+
+
+@flow(name="nightly", flow_run_name=night_name)
 def nightly(session: date | None = None, home: Path | None = None, now: datetime | None = None) -> State[NightResult]:
     """Run the night of `session`, or every night that is due, and end as Published, Degraded or NothingDue.
 

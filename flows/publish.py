@@ -15,7 +15,7 @@ from flows.publication import Publication
 from flows.settings import read_settings
 
 
-@task(name="publish", task_run_name="publish {sessions}")
+@task(name="publish", task_run_name="publish")
 def publish_task(home: Path, sessions: list[date], validation: dict[date, str], now: datetime) -> Publication:
     """Publish the sessions and every revision."""
     where = Home(home)

@@ -15,14 +15,14 @@ from flows.home import Home, find_home, locked, prepare_home
 from flows.settings import read_settings
 
 
-@task(name="validate", task_run_name="validate {sessions}")
+@task(name="validate", task_run_name="validate")
 def validate_task(home: Path, sessions: list[date]) -> dict[date, Validation]:
     """Judge the data of the sessions."""
     where = Home(home)
     return night.validate(where, settings=read_settings(where), sessions=sessions)
 
 
-@flow(name="validate", flow_run_name="validate {sessions}")
+@flow(name="validate", flow_run_name="validate")
 def validate(sessions: list[date], home: Path | None = None) -> dict[str, str]:
     """Judge the data of the sessions; return the outcome of each. Nothing is published."""
     where = find_home(home)

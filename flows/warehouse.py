@@ -190,7 +190,8 @@ class Warehouse:
     def dirty_sessions(self, table: Table | None = None) -> set[date]:
         """Return the sessions of which some row (of one table, or of any) differs from what is published."""
         where = "session_date is not null" + (" and table_name = ?" if table else "")
-        rows = self.query(f"select distinct session_date from meta.dirty where {where}", [table.full_name] if table else [])
+        parameters = [table.full_name] if table else []
+        rows = self.query(f"select distinct session_date from meta.dirty where {where}", parameters)
         return set(rows["session_date"].to_list())
 
     def clear_dirty(self) -> None:

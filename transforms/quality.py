@@ -24,6 +24,8 @@ HASH_DIGITS = 12
 MIN_CONTRACTS_OF_A_CURVE = 3
 # An excerpt of a chain (vendors' samples hold two or four rows a session) has no count to fall short of.
 MIN_MEDIAN_ROWS = 20
+# Points of VIX. Real closing chains replicate to 0.06 at worst; quotes of another hour are off by tenths and more.
+VIX_GAP_TOLERANCE = 0.10
 SUMMARY_SCHEMA: dict[str, pl.DataType] = {
     "source_sha256": pl.String(),
     "session_date": pl.Date(),
@@ -158,9 +160,7 @@ def session_gates(
     window = _sessions_before(summaries["session_date"], calendar=calendar, n=history_sessions)
     history = window.join(yardsticks.rename({"session_date": "earlier"}), on="earlier")
     counts = [
-        _count_gate(
-            summaries, history, column=column, gate=gate, share=share, n=(history_sessions, min_history)
-        )
+        _count_gate(summaries, history, column=column, gate=gate, share=share, n=(history_sessions, min_history))
         for gate, column, share in (
             ("row_count", "n_rows", min_row_share),
             ("expiration_count", "n_expirations", min_expiration_share),
@@ -203,12 +203,8 @@ def select_snapshots(
         {"source": list(source_order), "priority": range(len(source_order))},
         schema={"source": pl.String, "priority": pl.Int64},
     )
-    priorities = source_of.join(order, on="source", how="left", validate="m:1").select(
-        "source_sha256", "priority"
-    )
-    candidates = _without_failures(summaries, gates).join(
-        priorities, on="source_sha256", how="left", validate="m:1"
-    )
+    priorities = source_of.join(order, on="source", how="left", validate="m:1").select("source_sha256", "priority")
+    candidates = _without_failures(summaries, gates).join(priorities, on="source_sha256", how="left", validate="m:1")
     chosen = _nearest_to_close(
         candidates.with_columns(pl.col("priority").fill_null(len(source_order))),
         calendar=calendar,
@@ -222,9 +218,7 @@ def select_snapshots(
     return chosen.select(*SNAPSHOT_KEY, "quote_ts").sort("session_date", "root")
 
 
-def _nearest_to_close(
-    summaries: pl.DataFrame, *, calendar: TradingCalendar, ties: Sequence[pl.Expr]
-) -> pl.DataFrame:
+def _nearest_to_close(summaries: pl.DataFrame, *, calendar: TradingCalendar, ties: Sequence[pl.Expr]) -> pl.DataFrame:
     """Return one summary per session and root: not before the close, then nearest to it, then by `ties`."""
     sessions = summaries["session_date"].unique().sort()
     closes = pl.DataFrame(
@@ -271,9 +265,7 @@ def _two_sided_gate(summaries: pl.DataFrame, floor: float) -> pl.DataFrame:
     return _gate_rows(
         summaries,
         "two_sided_share",
-        outcome=pl.when(pl.col("two_sided_share") >= floor)
-        .then(pl.lit("passed"))
-        .otherwise(pl.lit("failed")),
+        outcome=pl.when(pl.col("two_sided_share") >= floor).then(pl.lit("passed")).otherwise(pl.lit("failed")),
         measured=pl.col("two_sided_share"),
         threshold=pl.lit(floor),
         reason=pl.format(
@@ -427,7 +419,7 @@ def curve_gates(
     return DATA_QUALITY.conform(judged)
 
 
-def vix_gap_check(variance_daily: pl.DataFrame, session: date, *, tolerance: float) -> pl.DataFrame:
+def vix_gap_check(variance_daily: pl.DataFrame, session: date, *, tolerance: float = VIX_GAP_TOLERANCE) -> pl.DataFrame:
     """Warn where the VIX replicated from a session's chain is not the one published: its quotes are of another time.
 
     Parameters
@@ -457,9 +449,7 @@ def vix_gap_check(variance_daily: pl.DataFrame, session: date, *, tolerance: flo
     return DATA_QUALITY.conform(pl.DataFrame(judged, schema=DATA_QUALITY.polars_schema, orient="row"))
 
 
-def _warning(
-    table: str, check: str, session: date, n_rows: int, failed: str | None, skipped: str | None
-) -> WarningRow:
+def _warning(table: str, check: str, session: date, n_rows: int, failed: str | None, skipped: str | None) -> WarningRow:
     outcome = "skipped" if skipped else "failed" if failed else "passed"
     return (session, table, check, "warn", outcome, n_rows, n_rows if failed else 0, skipped or failed)
 
@@ -485,9 +475,7 @@ def _contract_count(curve: pl.DataFrame, session: date, *, share: float, n: tupl
     earlier = curve.filter(pl.col("session_date") < session).group_by("session_date").len()["len"].to_numpy()
     skipped = failed = None
     if not n_contracts or len(earlier) < n[1]:
-        skipped = (
-            f"{n_contracts} contracts on {session}; {len(earlier)} of the {n[0]} sessions before hold any"
-        )
+        skipped = f"{n_contracts} contracts on {session}; {len(earlier)} of the {n[0]} sessions before hold any"
     elif n_contracts < share * np.median(earlier):
         failed = (
             f"futures_settlement for {session} has {n_contracts} contracts, fewer than "

@@ -11,6 +11,8 @@ import polars as pl
 from transforms.schemas import DATA_QUALITY, OPTION_QUOTE, SLICE
 
 MAX_NAMED = 5
+# Of the forward. Between neighbors up to 0.7 years out, real forwards of 2022 to 2024 leave the line by 0.04 % at most.
+FORWARD_TOLERANCE = 0.0006
 
 
 def missing_expiration_check(quotes: pl.DataFrame, session: date, *, before: date) -> pl.DataFrame:
@@ -54,7 +56,9 @@ def missing_expiration_check(quotes: pl.DataFrame, session: date, *, before: dat
     return _frame(rows)
 
 
-def forward_check(slices: pl.DataFrame, session: date, *, tolerance: float, max_years: float = 0.7) -> pl.DataFrame:
+def forward_check(
+    slices: pl.DataFrame, session: date, *, tolerance: float = FORWARD_TOLERANCE, max_years: float = 0.7
+) -> pl.DataFrame:
     """Warn of SPX slices whose implied forward lies off the line between the expirations beside them.
 
     Strikes printed a step too high raise a slice's forward by that step; dividends and rates bend the forward curve far
@@ -66,8 +70,7 @@ def forward_check(slices: pl.DataFrame, session: date, *, tolerance: float, max_
         session_date, root, expiration, time_to_expiry, forward of feature.slice, of any span; only the SPX and SPXW
         rows of `session` up to `max_years` are read: further out expirations lie too far apart for a line.
     tolerance
-        Largest distance that passes, as a share of the forward. On nine real chains of 2022 to 2024 the largest is
-        0.0004.
+        Largest distance that passes, as a share of the forward.
 
     Returns
     -------

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,6 +66,13 @@ def published_rows(published: Path, table: Table) -> pl.DataFrame:
     """Return every published row of a table."""
     files = sorted((published / "snapshots" / table.full_name).rglob("*.parquet"))
     return pl.concat([table.empty(), *(pl.read_parquet(path, hive_partitioning=False) for path in files)])
+
+
+def zeroed(chain: bytes) -> bytes:
+    """A chain of which every bid and ask is 0."""
+    head, rows = chain.split(b"Puts,Last Sale,Net,Bid,Ask,Volume,IV,Delta,Gamma,Open Interest\n")
+    blank = re.sub(rb"(SPXW?\d{6}[CP]\d{8},[\d.]+,0),[\d.]+,[\d.]+,", rb"\1,0,0,", rows)
+    return head + b"Puts,Last Sale,Net,Bid,Ask,Volume,IV,Delta,Gamma,Open Interest\n" + blank
 
 
 @contextmanager

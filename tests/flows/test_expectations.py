@@ -55,9 +55,7 @@ def sound_row(table: Table, number: int, **changes: Any) -> Row:
     for name, value in (("close", 100.0), ("session_date", SESSION), ("source_sha256", HASHES[0])):
         if name in row:
             row[name] = value
-    key = next(
-        name for name in ("expiration", "tenor_days", "event_date", "session_date") if name in table.key
-    )
+    key = next(name for name in ("expiration", "tenor_days", "event_date", "session_date") if name in table.key)
     unique = {"expiration": date(2024, 1, 1) + timedelta(days=number), "tenor_days": number + 1}
     days = TRADING_DAYS[number % len(TRADING_DAYS)]
     return row | {key: unique.get(key, days)} | changes
@@ -143,9 +141,7 @@ def broken_alone(table: Table, row: Row, sessions: set[date]) -> Iterator[str]:
         if missing(value):
             if not column.nullable or column.name in table.key:
                 yield f"{column.name}_missing"
-        elif (column.low is not None and value < column.low) or (
-            column.high is not None and value > column.high
-        ):
+        elif (column.low is not None and value < column.low) or (column.high is not None and value > column.high):
             yield f"{column.name}_out_of_range"
         elif column.allowed is not None and value not in column.allowed:
             yield f"{column.name}_not_allowed"
@@ -162,11 +158,7 @@ def broken_alone(table: Table, row: Row, sessions: set[date]) -> Iterator[str]:
             yield rule.name
     if any(isinstance(value, float) and not math.isfinite(value) for value in row.values()):
         yield "not_a_number"
-    if (
-        table.session_column
-        and row[table.session_column] is not None
-        and row[table.session_column] not in sessions
-    ):
+    if table.session_column and row[table.session_column] is not None and row[table.session_column] not in sessions:
         yield "not_a_session"
 
 
@@ -231,8 +223,7 @@ def test_a_rejection_quotes_the_value_and_keeps_the_row(calendar: TradingCalenda
     assert '"bid":3.25,"ask":1.5' in rejected["row_json"]
     check = judgement.checks.row(by_predicate=pl.col("check_name") == "crossed", named=True)
     assert (
-        check["detail"]
-        == "1 of 2 rows; the first is line 7 of aaaaaaaaaaaa, session 2023-09-14: " + rejected["reason"]
+        check["detail"] == "1 of 2 rows; the first is line 7 of aaaaaaaaaaaa, session 2023-09-14: " + rejected["reason"]
     )
 
 
@@ -280,9 +271,7 @@ def test_a_published_bad_value_of_vvix_is_refused_and_the_same_value_of_vix_is_n
 ) -> None:
     # VVIX_History.csv prints 15.71 for 2006-03-15.
     rows = [
-        sound_row(
-            INDEX_LEVEL, n, session_date=date(2006, 3, 15), symbol=symbol, close=15.71, high=16.0, low=15.0
-        )
+        sound_row(INDEX_LEVEL, n, session_date=date(2006, 3, 15), symbol=symbol, close=15.71, high=16.0, low=15.0)
         for n, symbol in enumerate(("VVIX", "VIX"))
     ]
 
@@ -303,8 +292,7 @@ def test_every_failing_row_is_found_where_the_engine_lists_only_200_values(calen
 
 def test_rows_of_one_line_share_a_place_in_quarantine(calendar: TradingCalendar) -> None:
     rows = [
-        sound_row(SETTLEMENT_VALUE, 0, root=root, value=0.5, source_row_number=12)
-        for root in ("VX", "VIX", "VIXW")
+        sound_row(SETTLEMENT_VALUE, 0, root=root, value=0.5, source_row_number=12) for root in ("VX", "VIX", "VIXW")
     ]
 
     judgement = judge(SETTLEMENT_VALUE, frame_of(SETTLEMENT_VALUE, rows), sessions=calendar.sessions)
@@ -321,9 +309,7 @@ def test_a_row_without_a_session_is_filed_under_1900(calendar: TradingCalendar) 
 
     judgement = judge(OPTION_QUOTE, frame_of(OPTION_QUOTE, rows), sessions=calendar.sessions)
 
-    assert judgement.rejected.select("session_date", "rule").rows() == [
-        (date(1900, 1, 1), "session_date_missing")
-    ]
+    assert judgement.rejected.select("session_date", "rule").rows() == [(date(1900, 1, 1), "session_date_missing")]
 
 
 def test_a_warning_counts_rows_and_keeps_them(calendar: TradingCalendar) -> None:
@@ -342,9 +328,7 @@ def test_an_expectation_that_raises_is_an_error_and_not_a_verdict(calendar: Trad
     # Bounds on text cannot be evaluated; the engine reports this beside `success`, not as an exception.
     impossible = replace(
         OPTION_QUOTE,
-        columns=tuple(
-            replace(c, low=0.0) if c.name == "settlement_style" else c for c in OPTION_QUOTE.columns
-        ),
+        columns=tuple(replace(c, low=0.0) if c.name == "settlement_style" else c for c in OPTION_QUOTE.columns),
     )
 
     with pytest.raises(ExpectationError, match="settlement_style_out_of_range could not be evaluated"):

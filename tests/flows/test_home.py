@@ -38,8 +38,9 @@ def test_a_second_process_is_told_who_holds_the_home_and_a_killed_holder_frees_i
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(HomeLocked, match=rf"process {holder.pid} on .* since 2024-03-01T22:45:00"), locked(
-            home, started_at="later"
+        with (
+            pytest.raises(HomeLocked, match=rf"process {holder.pid} on .* since 2024-03-01T22:45:00"),
+            locked(home, started_at="later"),
         ):
             pass
     finally:

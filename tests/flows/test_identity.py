@@ -4,7 +4,6 @@ depends on what came after it."""
 import hashlib
 import os
 import random
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,6 +32,7 @@ from tests.flows.small_home import (  # noqa: F401
     published_rows,
     run_night,
     snapshot_hashes,
+    zeroed,
 )
 from tests.small_market import SmallMarket, chain_file, settle, small_market, vx_file
 from transforms.schemas import TABLES
@@ -82,13 +82,6 @@ def restamped(chain: bytes, day: date, stamp: str) -> bytes:
     printed = f"{day:%B} {day.day}, {day.year} at 6:05 PM EST"
     assert printed.encode() in chain
     return chain.replace(printed.encode(), stamp.encode())
-
-
-def zeroed(chain: bytes) -> bytes:
-    """A chain of which every bid and ask is 0."""
-    head, rows = chain.split(b"Puts,Last Sale,Net,Bid,Ask,Volume,IV,Delta,Gamma,Open Interest\n")
-    blank = re.sub(rb"(SPXW?\d{6}[CP]\d{8},[\d.]+,0),[\d.]+,[\d.]+,", rb"\1,0,0,", rows)
-    return head + b"Puts,Last Sale,Net,Bid,Ask,Volume,IV,Delta,Gamma,Open Interest\n" + blank
 
 
 def partial(chain: bytes) -> bytes:

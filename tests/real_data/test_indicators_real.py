@@ -100,9 +100,7 @@ def index_frame(symbol: str, closes: dict[date, float]) -> pl.LazyFrame:
 def market(shared_data: Path, calendar: TradingCalendar) -> Market:
     settles, first_line = read_vx(shared_data / "vx_futures", calendar)
     vix = read_index(shared_data / "index_history" / "VIX_History.csv.gz")
-    monthlies = [
-        monthly_expiration(year, month, calendar) for year in range(2004, 2029) for month in range(1, 13)
-    ]
+    monthlies = [monthly_expiration(year, month, calendar) for year in range(2004, 2029) for month in range(1, 13)]
     futures = pl.LazyFrame(
         {
             "session_date": [session for session, _ in settles],
@@ -238,9 +236,7 @@ def test_front_index_rsi_and_macd_equal_plain_python_on_every_40th_session(marke
     no_breadth = pl.LazyFrame(
         schema={"session_date": pl.Date(), "advance_decline_line": pl.Float64(), "restarts": pl.Boolean()}
     )
-    momentum = BY_NAME["feature.momentum_daily"].conform(
-        momentum_daily(market.curve.lazy(), no_breadth).collect()
-    )
+    momentum = BY_NAME["feature.momentum_daily"].conform(momentum_daily(market.curve.lazy(), no_breadth).collect())
     front = momentum.filter(pl.col("series") == "vx_front")
     segments = ends_of_segments(index)
     n_compared = 0
@@ -296,9 +292,7 @@ def test_vvix_statistics_skip_the_sessions_the_index_was_not_published(
     assert frame.filter(pl.col("session_date") == date(2013, 5, 13))["percentile_252d"].to_list() == [None]
 
 
-def test_half_lives_of_vix_are_weeks_and_equal_least_squares(
-    market: Market, calendar: TradingCalendar
-) -> None:
+def test_half_lives_of_vix_are_weeks_and_equal_least_squares(market: Market, calendar: TradingCalendar) -> None:
     sessions = [date(2017, 6, 1), date(2019, 6, 3), date(2023, 6, 1)]
     frame = mean_reversion_daily(
         market.curve.lazy(),

@@ -107,9 +107,7 @@ def test_a_chain_downloaded_twice_enters_core_once(chains: Judged, calendar: Tra
     gates = session_gates(summaries, calendar=calendar)
     files = pl.DataFrame({"source_sha256": list(names), "source": ["cboe_quotedata_csv"] * len(names)})
 
-    chosen = select_snapshots(
-        summaries, gates, calendar=calendar, source_order=["cboe_quotedata_csv"], source_of=files
-    )
+    chosen = select_snapshots(summaries, gates, calendar=calendar, source_order=["cboe_quotedata_csv"], source_of=files)
 
     friday = chosen.filter(pl.col("session_date") == date(2023, 4, 14))
     assert friday["root"].to_list() == ["SPX", "SPXW"]
@@ -131,12 +129,8 @@ def test_known_defects_of_the_vx_files_are_refused(futures: Judged) -> None:
     assert judgement.accepted.height > 40_000
 
 
-def test_a_vx_curve_that_did_not_move_is_found_in_the_real_history(
-    futures: Judged, calendar: TradingCalendar
-) -> None:
-    curve = futures[0].accepted.unique(
-        ["session_date", "root", "expiration"], keep="first", maintain_order=True
-    )
+def test_a_vx_curve_that_did_not_move_is_found_in_the_real_history(futures: Judged, calendar: TradingCalendar) -> None:
+    curve = futures[0].accepted.unique(["session_date", "root", "expiration"], keep="first", maintain_order=True)
 
     def outcome(session: date) -> str:
         rows = curve_gates(curve, INDEX_LEVEL.empty(), session=session, calendar=calendar)
@@ -150,9 +144,7 @@ def test_a_vx_curve_that_did_not_move_is_found_in_the_real_history(
 
 
 def test_the_bad_value_of_vvix_is_refused(shared_data: Path, calendar: TradingCalendar) -> None:
-    judgement, _ = judged(
-        "core.index_level", (shared_data / "index_history").glob("V*_History.csv*"), calendar
-    )
+    judgement, _ = judged("core.index_level", (shared_data / "index_history").glob("V*_History.csv*"), calendar)
 
     bad = judgement.rejected.filter(pl.col("rule") == "vvix_range")
     assert bad["session_date"].to_list() == [date(2006, 3, 15)]

@@ -75,8 +75,11 @@ def main() -> None:
 
     from flows import night  # noqa: F401
     from flows.calendar import trading_calendar
+    from flows.provenance import code_version
 
+    # Both are remembered, so that children share them.
     trading_calendar()
+    code_version()
     for line in sys.stdin:
         print(json.dumps(_in_child(Order(**json.loads(line)))), flush=True)
 

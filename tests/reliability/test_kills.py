@@ -156,7 +156,8 @@ def assert_kills_are_harmless(scene: Scene, crew: Crew, numbers: range, folder: 
     failures = {}
     with ThreadPoolExecutor(N_WARM) as pool:
         trials = {
-            number: pool.submit(assert_kill_is_harmless, scene, crew, number, folder / str(number)) for number in numbers
+            number: pool.submit(assert_kill_is_harmless, scene, crew, number, folder / str(number))
+            for number in numbers
         }
         for number, trial in trials.items():
             if (error := trial.exception()) is not None:
@@ -177,9 +178,7 @@ def test_a_night_killed_before_any_act_leaves_the_old_one_and_the_next_run_compl
     deliver(markets[1], home.inbox, DELIVERED)
     (home.inbox / "page.csv").write_text("<html>not found</html>")
     parameters = {"root": "SPX", "expiration": "2024-04-18", "session": str(TODAY), "threshold": "60"}
-    scene = played(
-        crew, home, Order("night", str(home.root), CLOCK), tmp_path / "undisturbed", parameters=parameters
-    )
+    scene = played(crew, home, Order("night", str(home.root), CLOCK), tmp_path / "undisturbed", parameters=parameters)
     assert (scene.before.newest, scene.after.newest) == (str(EVE), str(TODAY))
     assert scene.before.answers["latest_signal"] != scene.after.answers["latest_signal"]
     with capsys.disabled():
@@ -192,10 +191,8 @@ def test_a_night_killed_before_any_act_leaves_the_old_one_and_the_next_run_compl
 def test_an_import_killed_on_the_way_leaves_the_old_night_and_the_next_import_completes(
     crew: Crew, calendar: TradingCalendar, published_home: Home, tmp_path: Path
 ) -> None:
-    restated = calendar.before(EVE, 10)
-    payload = vx_file(
-        calendar.between(FIRST, EVE), CONTRACT, restated={restated: settle(restated, CONTRACT) + 0.35}
-    )
+    restated = calendar.between(FIRST, EVE)[-11]
+    payload = vx_file(calendar.between(FIRST, EVE), CONTRACT, restated={restated: settle(restated, CONTRACT) + 0.35})
     market = SmallMarket(files={f"VX_{CONTRACT}.csv": payload}, sessions=[], chain_sessions=[])
     paths = deliver(market, tmp_path / "vendor", list(market.files))
     order = Order("import", str(published_home.root), CLOCK, paths=[str(path) for path in paths])

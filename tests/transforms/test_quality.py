@@ -97,9 +97,7 @@ def test_a_summary_counts_what_the_gates_need() -> None:
     assert row["two_sided_share"] == 0.8
     # Strikes 12 to 19 are quoted 10.12/10.22 to 10.19/10.29, all 0.10 wide.
     assert row["median_relative_half_spread"] == pytest.approx((0.05 / 10.20 + 0.05 / 10.21) / 2, rel=1e-12)
-    assert [part.split(":")[0] for part in row["content_hash"].split()] == [
-        day.isoformat() for day in EXPIRATIONS
-    ]
+    assert [part.split(":")[0] for part in row["content_hash"].split()] == [day.isoformat() for day in EXPIRATIONS]
 
 
 def test_the_content_hash_is_the_same_in_every_process_and_version() -> None:
@@ -179,9 +177,7 @@ def test_half_a_chain_is_refused_with_its_counts(sessions: list[date], calendar:
         "option_quote for 2023-09-29 has 110 VIX rows, fewer than 60 % of the 20-session median 1,200: the "
         "feed is probably partial. Import the complete file and run the session again."
     )
-    assert reason(gates, LAST, "expiration_count").startswith(
-        "option_quote for 2023-09-29 has 5 VIX expirations"
-    )
+    assert reason(gates, LAST, "expiration_count").startswith("option_quote for 2023-09-29 has 5 VIX expirations")
 
 
 @pytest.mark.parametrize(("n_strikes", "outcome"), [(6, "passed"), (5, "failed")])
@@ -195,13 +191,9 @@ def test_sixty_per_cent_of_the_median_is_enough(
     assert verdicts(gates, LAST)["row_count"] == outcome
 
 
-def test_a_chain_of_zeros_is_refused_and_is_no_yardstick(
-    sessions: list[date], calendar: TradingCalendar
-) -> None:
+def test_a_chain_of_zeros_is_refused_and_is_no_yardstick(sessions: list[date], calendar: TradingCalendar) -> None:
     zeros = [
-        chain(day, n_strikes=500).with_columns(
-            pl.lit(0.0).alias("bid"), pl.lit(None, dtype=pl.Float64).alias("ask")
-        )
+        chain(day, n_strikes=500).with_columns(pl.lit(0.0).alias("bid"), pl.lit(None, dtype=pl.Float64).alias("ask"))
         for day in sessions[-16:-1]
     ]
     good = [*history(sessions[:-16]), chain(LAST, level=50.0)]
@@ -237,9 +229,7 @@ def test_one_session_delivered_twice_is_not_stale(calendar: TradingCalendar) -> 
     assert set(gates.filter(pl.col("gate") == "stale_chain")["outcome"]) == {"passed"}
 
 
-def test_an_excerpt_of_a_chain_is_not_judged_by_its_counts(
-    sessions: list[date], calendar: TradingCalendar
-) -> None:
+def test_an_excerpt_of_a_chain_is_not_judged_by_its_counts(sessions: list[date], calendar: TradingCalendar) -> None:
     excerpts = [
         chain(day, level=9.0 + n, n_strikes=1, expirations=EXPIRATIONS[: 2 if day == LAST else 6])
         for n, day in enumerate(sessions)
@@ -256,9 +246,7 @@ def test_baselines_are_sessions_of_the_calendar_and_not_files_present(
     # Ten sessions of history that lie more than twenty sessions back judge nothing.
     far = history(calendar.between(date(2023, 5, 1), date(2023, 5, 12)))
 
-    gates = session_gates(
-        snapshot_summary(pl.concat([*far, chain(LAST, n_strikes=1, level=3.0)])), calendar=calendar
-    )
+    gates = session_gates(snapshot_summary(pl.concat([*far, chain(LAST, n_strikes=1, level=3.0)])), calendar=calendar)
 
     assert verdicts(gates, LAST)["row_count"] == "skipped"
 
@@ -282,9 +270,7 @@ def test_later_sessions_and_the_order_of_import_change_no_verdict(
     assert past.equals(session_gates(known, calendar=calendar))
 
 
-def choose(
-    *quotes: pl.DataFrame, calendar: TradingCalendar, order: tuple[str, ...] = ()
-) -> list[tuple[str, str]]:
+def choose(*quotes: pl.DataFrame, calendar: TradingCalendar, order: tuple[str, ...] = ()) -> list[tuple[str, str]]:
     summaries = snapshot_summary(pl.concat(quotes))
     files = summaries.select("source_sha256", pl.col("source_sha256").alias("source")).unique()
     chosen = select_snapshots(
@@ -371,10 +357,7 @@ def judged(
     rows = curve_gates(curve, index, session=session, calendar=calendar)
     DATA_QUALITY.conform(rows)
     assert set(rows["severity"]) == {"warn"}
-    return {
-        name: (outcome, detail)
-        for name, outcome, detail in rows.select("check_name", "outcome", "detail").rows()
-    }
+    return {name: (outcome, detail) for name, outcome, detail in rows.select("check_name", "outcome", "detail").rows()}
 
 
 def test_a_curve_and_an_index_that_move_pass(sessions: list[date], calendar: TradingCalendar) -> None:
@@ -391,14 +374,10 @@ def test_a_curve_and_an_index_that_move_pass(sessions: list[date], calendar: Tra
     }
 
 
-def test_a_curve_equal_to_the_session_before_is_warned_of(
-    sessions: list[date], calendar: TradingCalendar
-) -> None:
+def test_a_curve_equal_to_the_session_before_is_warned_of(sessions: list[date], calendar: TradingCalendar) -> None:
     same = {day: [15.0, 16.0, 17.0] for day in sessions[-2:]}
 
-    outcome, detail = judged(futures(same), INDEX_LEVEL.empty(), session=LAST, calendar=calendar)[
-        "stale_curve"
-    ]
+    outcome, detail = judged(futures(same), INDEX_LEVEL.empty(), session=LAST, calendar=calendar)["stale_curve"]
 
     assert outcome == "failed"
     assert detail is not None
@@ -406,37 +385,25 @@ def test_a_curve_equal_to_the_session_before_is_warned_of(
 
 
 def test_missing_contracts_are_warned_of(sessions: list[date], calendar: TradingCalendar) -> None:
-    curve = {day: [15.0 + n / 10 + k for k in range(9)] for n, day in enumerate(sessions)} | {
-        LAST: [20.0] * 5
-    }
+    curve = {day: [15.0 + n / 10 + k for k in range(9)] for n, day in enumerate(sessions)} | {LAST: [20.0] * 5}
 
-    outcome, detail = judged(futures(curve), INDEX_LEVEL.empty(), session=LAST, calendar=calendar)[
-        "contract_count"
-    ]
+    outcome, detail = judged(futures(curve), INDEX_LEVEL.empty(), session=LAST, calendar=calendar)["contract_count"]
 
     assert outcome == "failed"
     assert detail is not None
     assert "has 5 contracts, fewer than 60 % of the 20-session median 9" in detail
 
 
-def test_an_index_unchanged_for_three_sessions_is_warned_of(
-    sessions: list[date], calendar: TradingCalendar
-) -> None:
+def test_an_index_unchanged_for_three_sessions_is_warned_of(sessions: list[date], calendar: TradingCalendar) -> None:
     closes = {day: 14.0 + n for n, day in enumerate(sessions[:-3])} | dict.fromkeys(sessions[-3:], 17.45)
     curve = futures({LAST: [15.0]})
 
     assert judged(curve, levels(closes), session=LAST, calendar=calendar)["vix_unchanged"][0] == "failed"
-    assert (
-        judged(curve, levels(closes, "SPX"), session=LAST, calendar=calendar)["spx_unchanged"][0] == "failed"
-    )
-    assert (
-        judged(curve, levels(closes), session=sessions[-2], calendar=calendar)["vix_unchanged"][0] == "passed"
-    )
+    assert judged(curve, levels(closes, "SPX"), session=LAST, calendar=calendar)["spx_unchanged"][0] == "failed"
+    assert judged(curve, levels(closes), session=sessions[-2], calendar=calendar)["vix_unchanged"][0] == "passed"
 
 
-def test_a_warning_of_a_session_does_not_read_later_rows(
-    sessions: list[date], calendar: TradingCalendar
-) -> None:
+def test_a_warning_of_a_session_does_not_read_later_rows(sessions: list[date], calendar: TradingCalendar) -> None:
     curve = {day: [15.0 + n / 10 + k for k in range(9)] for n, day in enumerate(sessions)}
     middle = sessions[25]
     known = futures({day: values for day, values in curve.items() if day <= middle})

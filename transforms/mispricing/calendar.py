@@ -1,18 +1,20 @@
 """Calendar spreads below their floor: a near option sold for more than a further one that is worth at least as much.
 
 If the ratio of two forwards is fixed, S(T1)*F2/F1 is the far forward at the near expiration, and a far call struck at
-K2 <= K1*F2/F1, held D1*F1/(D2*F2) times, is then worth at least (S - K1)+ whatever the volatility: the price of a call
-is no less than its discounted intrinsic value on the forward. Puts mirror this with K2 >= K1*F2/F1. In prices over D*F
-and strikes over F the rule reads: no near bid above a far ask at the same or a lower (puts: higher) relative strike.
+K2 <= K1*F2/F1, held D1*F1/(D2*F2) times, is then worth at least (S - K1)+ whatever the volatility: a call is worth no
+less than the discounted intrinsic value on its forward. Puts mirror this with K2 >= K1*F2/F1. In prices over D*F and
+strikes over F: no near bid may exceed a far ask at the same or a lower (puts: higher) relative strike.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from transforms.mispricing.findings import Finding, Leg
+from transforms.mispricing.findings import MULTIPLIER, Finding, Leg, Side
 from transforms.pricing.slice_grid import SLICE_KEY, SliceGrid, slice_grid
 
 Floats = NDArray[np.float64]
@@ -22,88 +24,188 @@ Indices = NDArray[np.int64]
 ROOTS = ("SPX", "SPXW")
 # Standard errors of the two slices' D*F that an edge must exceed.
 ERRORS = 2.0
-ASSUMPTION = "assumes that the ratio of the two forwards stays what it is"
+ASSUMPTION = "assumes that the ratio of the two forwards stays as it is"
 
 
 @dataclass(frozen=True)
 class Crossings:
-    """Near bids above the best far ask, one element per near quote.
+    """Near bids above the cheapest far ask that covers them, one element per near quote.
 
-    near, far: slice numbers; near_column, far_column: columns of the grid; is_call: side; ratio: far options bought
-    for each near one sold, D1*F1/(D2*F2); edge: bid less ratio times ask, index points.
+    near, far: row numbers of the quotes in the grid's sorted quotes; near_slice, far_slice: their slices; ratio: far
+    options bought for each near one sold, D1*F1/(D2*F2); edge: bid less ratio times ask, index points.
     """
 
     near: Indices
-    near_column: Indices
     far: Indices
-    far_column: Indices
-    is_call: NDArray[np.bool_]
+    near_slice: Indices
+    far_slice: Indices
     ratio: Floats
     edge: Floats
 
+    def take(self, rows: Indices | NDArray[np.bool_]) -> "Crossings":
+        """Return the chosen crossings."""
+        return Crossings(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
-def calendar_findings(quotes: pl.DataFrame, slices: pl.DataFrame) -> list[Finding]:
-    """Return the calendar crossings of one session, the best of each pair of slices, `conditional`.
+
+def calendar_findings(quotes: pl.DataFrame, slices: pl.DataFrame, *, fees: Mapping[str, float]) -> list[Finding]:
+    """Return the calendar crossings of one session that are worth more than their fees: the best of each pair of slices.
 
     Parameters
     ----------
     quotes : core.option_quote rows of one session
-        Index points. Expired slices and slices without a forward are skipped.
+        Index points; a bid of 0 sells nothing, a null ask buys nothing.
     slices : feature.slice rows of the same session
+        Expired slices and slices without a forward are skipped.
+    fees : dollars a contract by root
 
     Notes
     -----
-    A near quote is compared with the cheapest of all slices that settle later in the same way, so its crossing names
-    one far slice; the finding of a pair of slices is its largest edge. The edge must exceed twice the standard error
-    that the fitted forwards and discount factors leave in the amount of far options.
+    A near quote is compared with the cheapest cover among all slices that settle later in the same way, so it names
+    one far slice. `conditional`: the note states the assumption. The edge must exceed twice the standard error that
+    the fitted forwards and discount factors leave in the value of the far leg.
     """
-    own = quotes.filter(pl.col("root").is_in(ROOTS))
-    if own.is_empty():
-        return []
-    grid = slice_grid(own)
+    grid = slice_grid(quotes.filter(pl.col("root").is_in(ROOTS)))
     facts = grid.slices.join(slices, on=SLICE_KEY, how="left", validate="1:1", maintain_order="left")
     found = calendar_crossings(grid, facts)
-    best = _best_of_pairs(found)
-    session = own["session_date"][0]
-    doubtful = bool((own["snapshot_kind"] == "non_regular").any())
-    sizes = {name: grid.quotes[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in ("bid_size", "ask_size")}
-    padded = {
-        (name, calls): grid.padded(values, calls=calls) for name, values in sizes.items() for calls in (True, False)
+    fee = grid.slices["root"].replace_strict(dict(fees), default=0.0, return_dtype=pl.Float64).to_numpy()
+    paid = fee[found.near_slice] + fee[found.far_slice] * found.ratio
+    found = found.take(MULTIPLIER["option"] * found.edge > paid)
+    found = _best_of_pairs(found, n_slices=grid.n_slices)
+    sold, bought = grid.quotes[found.near].to_dicts(), grid.quotes[found.far].to_dicts()
+    return [
+        Finding(
+            kind="calendar",
+            root=near["root"],
+            expiration=near["expiration"],
+            legs=(
+                option_leg(near, side="sell", quantity=1.0),
+                option_leg(far, side="buy", quantity=ratio),
+            ),
+            confidence="conditional",
+            from_flagged_quotes="non_regular" in (near["snapshot_kind"], far["snapshot_kind"]),
+            note=ASSUMPTION,
+        )
+        for near, far, ratio in zip(sold, bought, found.ratio.tolist(), strict=True)
+    ]
+
+
+def option_leg(quote: Mapping[str, Any], *, side: Side, quantity: float) -> Leg:
+    """Return the leg that trades a core.option_quote row at its executable price."""
+    bid, ask = quote["bid"], quote["ask"]
+    return Leg(
+        instrument="option",
+        root=quote["root"],
+        expiration=quote["expiration"],
+        strike=quote["strike"],
+        option_type=quote["option_type"],
+        side=side,
+        quantity=quantity,
+        price=ask if side == "buy" else bid,
+        size=quote["ask_size" if side == "buy" else "bid_size"],
+        half_spread=0.5 * (ask - bid) if ask and bid is not None else None,
+    )
+
+
+def value_at_near_expiration(
+    level: float, *, near: Leg, far: Leg, discount_ratio: float, forward_ratio: float
+) -> float:
+    """Return the least a calendar package is worth when the near leg settles at `level`, index points.
+
+    `discount_ratio` is D2/D1 and `forward_ratio` F2/F1. The far option counts as its discounted intrinsic value on
+    the forward level*forward_ratio, below which it cannot fall; the near one is paid out.
+    """
+    sign = 1.0 if near.option_type == "call" else -1.0
+    near_strike, far_strike = near.strike or 0.0, far.strike or 0.0
+    paid = near.quantity * max(sign * (level - near_strike), 0.0)
+    return far.quantity * discount_ratio * max(sign * (level * forward_ratio - far_strike), 0.0) - paid
+
+
+def calendar_crossings(grid: SliceGrid, facts: pl.DataFrame) -> Crossings:
+    """Return every near quote whose bid exceeds its cheapest cover by more than the fits' errors, sorted by quote.
+
+    Parameters
+    ----------
+    grid : SliceGrid of one session
+    facts : frame, one row per slice of the grid in its order
+        time_to_expiry (years), forward and forward_error (points), discount_factor, discount_error.
+
+    Notes
+    -----
+    From the furthest slice to the nearest, one staircase is kept per root and side: the lowest relative ask at or below
+    each relative strike. A slice looks its bids up in it and then adds its asks, so that the cost is linear in quotes.
+    """
+    facts_of = {
+        name: facts[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+        for name in ("time_to_expiry", "forward", "forward_error", "discount_factor", "discount_error")
     }
-    roots, expirations = grid.slices["root"].to_list(), grid.slices["expiration"].to_list()
-    findings = []
-    for i in best.tolist():
-        near, far, calls = int(found.near[i]), int(found.far[i]), bool(found.is_call[i])
-        bid, ask = (grid.call_bid, grid.call_ask) if calls else (grid.put_bid, grid.put_ask)
-        legs = tuple(
-            Leg(
-                instrument="option",
-                root=roots[row],
-                expiration=expirations[row],
-                strike=float(grid.strike[row, column]),
-                option_type="call" if calls else "put",
-                side=side,
-                quantity=quantity,
-                price=float(price[row, column]),
-                size=_count(padded[size, calls][row, column]),
-                half_spread=_number(0.5 * (ask[row, column] - bid[row, column])),
-            )
-            for row, column, side, quantity, price, size in (
-                (near, int(found.near_column[i]), "sell", 1.0, bid, "bid_size"),
-                (far, int(found.far_column[i]), "buy", float(found.ratio[i]), ask, "ask_size"),
-            )
+    tau, scale = facts_of["time_to_expiry"], facts_of["forward"] * facts_of["discount_factor"]
+    strike = grid.of_quotes(grid.strike)
+    bid = grid.quotes["bid"].cast(pl.Float64).fill_null(0.0).to_numpy()
+    ask = grid.quotes["ask"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    with np.errstate(invalid="ignore"):
+        relative = np.where(grid.is_call, 1.0, -1.0) * strike / facts_of["forward"][grid.slice_of]
+        relative_bid = np.where(bid > 0.0, bid, np.nan) / scale[grid.slice_of]
+        relative_ask = np.where(ask > 0.0, ask, np.nan) / scale[grid.slice_of]
+    root = grid.slices["root"].to_numpy()
+    usable = np.isfinite(scale) & (tau > 0.0)
+    pairs = [
+        _covers(
+            np.flatnonzero(usable & (root == name))[np.argsort(-tau[usable & (root == name)], kind="stable")],
+            grid,
+            calls=calls,
+            keys=(relative, relative_bid, relative_ask),
         )
-        findings.append(
-            Finding(
-                session_date=session,
-                kind="calendar",
-                root=roots[near],
-                expiration=expirations[near],
-                edge_points=float(found.edge[i]),
-                confidence="conditional",
-                legs=legs,
-                from_flagged_quotes=doubtful,
-                note=ASSUMPTION,
-            )
-        )
-    return findings
+        for name in ROOTS
+        for calls in (True, False)
+    ]
+    near = np.concatenate([pair[0] for pair in pairs])
+    far = np.concatenate([pair[1] for pair in pairs])
+    order = np.argsort(near, kind="stable")
+    near, far = near[order], far[order]
+    near_slice, far_slice = grid.slice_of[near], grid.slice_of[far]
+    ratio = scale[near_slice] / scale[far_slice]
+    edge = bid[near] - ratio * ask[far]
+    relative_error = np.hypot(
+        facts_of["forward_error"] / facts_of["forward"], facts_of["discount_error"] / facts_of["discount_factor"]
+    )
+    # A slice that takes its rate from the curve of the others has no error of its own.
+    relative_error = np.where(np.isnan(relative_error), facts_of["forward_error"] / facts_of["forward"], relative_error)
+    error = ratio * ask[far] * np.hypot(*np.nan_to_num(relative_error)[np.stack((near_slice, far_slice))])
+    return Crossings(near, far, near_slice, far_slice, ratio, edge).take(edge > ERRORS * error)
+
+
+def _covers(
+    slices: Indices, grid: SliceGrid, *, calls: bool, keys: tuple[Floats, Floats, Floats]
+) -> tuple[Indices, Indices]:
+    """Return (near quote, far quote) row numbers of crossings among slices given from the furthest to the nearest."""
+    relative, relative_bid, relative_ask = keys
+    starts = np.searchsorted(grid.slice_of, slices)
+    ends = np.searchsorted(grid.slice_of, slices, side="right")
+    stair_at, stair_ask, stair_row = np.empty(0), np.empty(0), np.empty(0, dtype=np.int64)
+    found: list[tuple[Indices, Indices]] = []
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        rows = start + np.flatnonzero(grid.is_call[start:end] == calls)
+        if stair_at.size:
+            place = np.searchsorted(stair_at, relative[rows], side="right") - 1
+            with np.errstate(invalid="ignore"):
+                crossed = (place >= 0) & (relative_bid[rows] > stair_ask[place])
+            found.append((rows[crossed], stair_row[place[crossed]]))
+        rows = rows[np.isfinite(relative_ask[rows])]
+        at = np.concatenate((stair_at, relative[rows]))
+        asks = np.concatenate((stair_ask, relative_ask[rows]))
+        row = np.concatenate((stair_row, rows))
+        order = np.lexsort((asks, at))
+        at, asks, row = at[order], asks[order], row[order]
+        lowest = np.minimum.accumulate(asks)
+        steps = np.append(True, lowest[1:] < lowest[:-1])[: at.size]
+        stair_at, stair_ask, stair_row = at[steps], asks[steps], row[steps]
+    none = np.empty(0, dtype=np.int64)
+    return np.concatenate([none, *(near for near, _ in found)]), np.concatenate([none, *(far for _, far in found)])
+
+
+def _best_of_pairs(found: Crossings, *, n_slices: int) -> Crossings:
+    """Return the crossing of largest edge of each (near, far) pair of slices, by descending edge."""
+    order = np.lexsort((found.far, found.near, -found.edge))
+    pair = (found.near_slice * n_slices + found.far_slice)[order]
+    _, first = np.unique(pair, return_index=True)
+    return found.take(order[np.sort(first)])

@@ -115,7 +115,7 @@ class _Envelope:
     @staticmethod
     def of(strike: Floats, level: Floats, *, concave: bool) -> "_Envelope":
         sign = -1.0 if concave else 1.0
-        x, y = _upper_hull(strike, sign * level)
+        x, y = upper_hull(strike, sign * level)
         y = sign * y
         if concave:
             x, y = x[::-1], y[::-1]
@@ -131,7 +131,7 @@ class _Envelope:
         return np.asarray(self.level[line] + discount * self.strike[line], dtype=np.float64)
 
 
-def _upper_hull(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+def upper_hull(x: Floats, y: Floats) -> tuple[Floats, Floats]:
     """Return the vertices of the upper convex hull of points, by increasing x (Andrew 1979, monotone chain)."""
     order = np.lexsort((y, x))
     x, y = x[order], y[order]

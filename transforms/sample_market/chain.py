@@ -92,10 +92,12 @@ def true_chain(
     expirations = np.array([(item.expiration - EPOCH).days for item in slices])
     snapshots = {}
     for state in (CLOSE,) if slices_at_close else (CLOSE, QUARTER_BEFORE_CLOSE):
-        truth = _slice_truth(path, row, state, spx=spx, vix=vix)
+        truth = _slice_truth(path, row, state=state, spx=spx, vix=vix)
         snapshots[state] = (
             truth,
-            _prices(path, row, state, slices=slices, n_spx=len(spx), truth=truth, counts=counts, strikes=all_strikes),
+            _prices(
+                path, row, state=state, slices=slices, n_spx=len(spx), truth=truth, counts=counts, strikes=all_strikes
+            ),
         )
     earlier = snapshots.get(QUARTER_BEFORE_CLOSE, snapshots[CLOSE])
     return Chain(
@@ -106,7 +108,7 @@ def true_chain(
         slice_index=slice_index,
         strike=strike,
         is_call=is_call,
-        keys=series_keys(expirations[slice_index], codes[slice_index], strike, is_call),
+        keys=series_keys(expirations[slice_index], codes[slice_index], strikes=strike, is_call=is_call),
         true_1545=earlier[1],
         true_eod=snapshots[CLOSE][1],
         spot_1545=float(path.spot[row, QUARTER_BEFORE_CLOSE]),
@@ -139,22 +141,22 @@ def settlement_minutes(path: MarketPath, slices: list[Slice]) -> Integers:
     return np.where(pm, path.clock.closes[positions], path.clock.opens[positions])
 
 
-def _slice_truth(path: MarketPath, row: int, state: int, *, spx: list[Slice], vix: list[Slice]) -> SliceTruth:
+def _slice_truth(path: MarketPath, row: int, *, state: int, spx: list[Slice], vix: list[Slice]) -> SliceTruth:
     model = path.model
     settlements = settlement_minutes(path, spx + vix)
     snapshot = int(path.clock.closes[path.first + row]) + SNAPSHOT_DELAY[state]
     years = years_between(snapshot, settlements)
-    rate = option_zero_rate(model, float(path.level_rate[row]), float(path.short_rate[row]), years=years)
+    rate = option_zero_rate(model, float(path.level_rate[row]), short_rate=float(path.short_rate[row]), years=years)
     discount_factor = np.exp(-rate * years)
     n = len(spx)
-    horizon = path.clock.at(settlements[:n]) - clock_of_state(path, np.array([row]), state)
-    curve = cumulative_variance(model, path.fast[row, state], path.slow[row, state])
+    horizon = path.clock.at(settlements[:n]) - clock_of_state(path, np.array([row]), state=state)
+    curve = cumulative_variance(model, path.fast[row, state], slow=path.slow[row, state])
     theta = np.full(len(years), np.nan)
     theta[:n] = at_the_money_variance(curve, horizon)
     forward = np.empty(len(years))
     forward[:n] = path.spot[row, state] * np.exp((rate[:n] - model.dividend_yield) * years[:n])
     if vix:
-        law = vix_law(path, np.array([row]), state, expirations=[item.expiration for item in vix])
+        law = vix_law(path, np.array([row]), state=state, expirations=[item.expiration for item in vix])
         # The close's forward is VX as printed, so that parity recovers the settlement exactly.
         forward[n:] = np.round(law.future[0], VX_DECIMALS) if state == CLOSE else law.future[0]
     return SliceTruth(years=years, forward=forward, discount_factor=discount_factor, theta=theta)
@@ -163,8 +165,8 @@ def _slice_truth(path: MarketPath, row: int, state: int, *, spx: list[Slice], vi
 def _prices(
     path: MarketPath,
     row: int,
-    state: int,
     *,
+    state: int,
     slices: tuple[Slice, ...],
     n_spx: int,
     truth: SliceTruth,
@@ -184,9 +186,11 @@ def _prices(
     )
     # Price the out-of-the-money side and add intrinsic value: the small side keeps its digits.
     out_call = points >= forward
-    undiscounted[:split] = black_price(forward[:split], points[:split], variance, is_call=out_call[:split])
+    undiscounted[:split] = black_price(
+        forward[:split], points[:split], total_variance=variance, is_call=out_call[:split]
+    )
     if n_spx < len(slices):
-        law = vix_law(path, np.array([row]), state, expirations=[item.expiration for item in slices[n_spx:]])
+        law = vix_law(path, np.array([row]), state=state, expirations=[item.expiration for item in slices[n_spx:]])
         starts = np.concatenate([[0], np.cumsum(counts)])
         for number in range(n_spx, len(slices)):
             part = slice(int(starts[number]), int(starts[number + 1]))

@@ -70,7 +70,8 @@ def vx_contracts(path: MarketPath, *, calendar: TradingCalendar) -> list[VxContr
         for key in vx_expirations(day, calendar):
             listed.setdefault(key, []).append(row)
     return [
-        _vx_contract(path, expiration, monthly, rows=rows) for (expiration, monthly), rows in sorted(listed.items())
+        _vx_contract(path, expiration, monthly=monthly, rows=rows)
+        for (expiration, monthly), rows in sorted(listed.items())
     ]
 
 
@@ -97,8 +98,8 @@ def intraday_index(path: MarketPath, close: Floats, *, days: int) -> Floats:
     target = path.clock.closes[path.first + rows] + days * 1_440
     values = np.empty((len(path), N_STATES))
     for state in range(N_STATES):
-        curve = cumulative_variance(path.model, path.fast[:, state], path.slow[:, state])
-        horizon = path.clock.at(target) - clock_of_state(path, rows, state)
+        curve = cumulative_variance(path.model, path.fast[:, state], slow=path.slow[:, state])
+        horizon = path.clock.at(target) - clock_of_state(path, rows, state=state)
         values[:, state] = np.sqrt(at_the_money_variance(curve, horizon[:, None])[:, 0])
     return np.round(values * (close / values[:, CLOSE])[:, None], 2)
 
@@ -114,7 +115,7 @@ def breadth(path: MarketPath) -> Integers:
     """Return advances, declines and unchanged issues (sessions, 3); they sum to the issues traded."""
     close = path.spot[:, CLOSE]
     returns = np.diff(np.log(close), prepend=np.log(path.spot[0, OPEN]))
-    volatility = np.sqrt(spot_variance(path.model, path.fast[:, OPEN], path.slow[:, OPEN]))
+    volatility = np.sqrt(spot_variance(path.model, path.fast[:, OPEN], slow=path.slow[:, OPEN]))
     logits = 0.06 + BREADTH_SLOPE * returns * np.sqrt(252.0) / volatility + BREADTH_NOISE * path.breadth_noise
     traded = N_ISSUES + np.round(12.0 * np.sin(np.arange(len(path)))).astype(np.int64)
     unchanged = np.round(traded * 0.028 * np.exp(-0.15 * np.abs(logits))).astype(np.int64)
@@ -129,9 +130,9 @@ def treasury_par_yields(path: MarketPath) -> Floats:
     """
     tenors = np.array([years for _, years in TREASURY_TENORS])
     level, short = path.level_rate[:, None], path.short_rate[:, None]
-    yields = 2.0 * np.expm1(0.5 * treasury_zero_rate(level, short, tenors[None, :]))
+    yields = 2.0 * np.expm1(0.5 * treasury_zero_rate(level, short, years=tenors[None, :]))
     payments = np.arange(0.5, 30.5, 0.5)
-    discount = np.exp(-treasury_zero_rate(level, short, payments[None, :]) * payments)
+    discount = np.exp(-treasury_zero_rate(level, short, years=payments[None, :]) * payments)
     annuity = np.cumsum(0.5 * discount, axis=1)
     for column, years in enumerate(tenors):
         if years > 1.0:
@@ -140,22 +141,22 @@ def treasury_par_yields(path: MarketPath) -> Floats:
     return np.round(100.0 * yields, 2)
 
 
-def _vx_contract(path: MarketPath, expiration: date, monthly: bool, *, rows: list[int]) -> VxContract:
+def _vx_contract(path: MarketPath, expiration: date, *, monthly: bool, rows: list[int]) -> VxContract:
     index = np.array(rows)
     days = path.clock.sessions[path.first + index]
     futures = np.stack(
-        [vix_law(path, index, state, expirations=[expiration]).future[:, 0] for state in VX_STATES], axis=1
+        [vix_law(path, index, state=state, expirations=[expiration]).future[:, 0] for state in VX_STATES], axis=1
     )
-    fair = 1e4 * forward_variance(path, index, CLOSE, expirations=[expiration])[:, 0]
+    fair = 1e4 * forward_variance(path, index, state=CLOSE, expirations=[expiration])[:, 0]
     final = None
     if days[-1] == np.datetime64(expiration):
-        squared = 1e4 * forward_variance(path, index[-1:], OPEN, expirations=[expiration])[0, 0]
+        squared = 1e4 * forward_variance(path, index[-1:], state=OPEN, expirations=[expiration])[0, 0]
         final = round(float(np.sqrt(squared)), 2)
         futures[-1, :] = final
         fair[-1] = squared
     settle = np.round(futures[:, -1], VX_DECIMALS)
     left = (np.datetime64(expiration) - days).astype(np.int64)
-    volume, interest = _vx_activity(path, expiration, monthly, days_left=left, days=days)
+    volume, interest = _vx_activity(path, expiration, monthly=monthly, days_left=left, days=days)
     if final is not None:
         volume[-1] = min(int(volume[-1]), 1_500)
     traded = np.round(futures / VX_TICK) * VX_TICK
@@ -179,7 +180,7 @@ def _vx_contract(path: MarketPath, expiration: date, monthly: bool, *, rows: lis
 
 
 def _vx_activity(
-    path: MarketPath, expiration: date, monthly: bool, *, days_left: Integers, days: Days
+    path: MarketPath, expiration: date, *, monthly: bool, days_left: Integers, days: Days
 ) -> tuple[Integers, Integers]:
     """Return volume and open interest: monthlies peak in their last two months, weeklies often do not trade."""
     base = np.uint64((expiration - EPOCH).days) << np.uint64(20)

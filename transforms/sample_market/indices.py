@@ -39,7 +39,7 @@ def index_closes(path: MarketPath, row: int, *, calendar: TradingCalendar) -> di
     day: date = path.clock.sessions[path.first + row].astype(object)
     terms = index_terms(path, row, day=day, calendar=calendar)
     spx = sorted({item for pair in terms.values() for item in pair}, key=lambda item: (item.expiration, item.root))
-    vix = list(_bracket(path, row, list(vix_slices(day, calendar)), 30))
+    vix = list(_bracket(path, row, slices=list(vix_slices(day, calendar)), days=30))
     chain = true_chain(path, row, calendar=calendar, slices_at_close=spx + vix)
     bid, ask = (cents / CENTS for cents in two_sides(chain, chain.true_eod, seed=path.seed))
     strips: dict[tuple[str, date], Strip] = {}
@@ -47,14 +47,14 @@ def index_closes(path: MarketPath, row: int, *, calendar: TradingCalendar) -> di
     def strip(item: Slice) -> Strip:
         key = (item.root, item.expiration)
         if key not in strips:
-            strips[key] = _strip(path, row, chain, item, bid=bid, ask=ask)
+            strips[key] = _strip(path, row, chain=chain, item=item, bid=bid, ask=ask)
         return strips[key]
 
     values = {}
     for name, target in TARGET_DAYS.items():
         near, far = (strip(item) for item in terms[name])
-        values[name] = round(_interpolated_volatility(near, far, target), 2)
-    values["VVIX"] = round(_interpolated_volatility(strip(vix[0]), strip(vix[1]), 30), 2)
+        values[name] = round(_interpolated_volatility(near, far, days=target), 2)
+    values["VVIX"] = round(_interpolated_volatility(strip(vix[0]), strip(vix[1]), days=30), 2)
     near, far = (strip(item) for item in terms["SKEW"])
     weight = (far.years - 30 / 365) / (far.years - near.years)
     values["SKEW"] = round(100.0 - 10.0 * (weight * near.skewness + (1.0 - weight) * far.skewness), 2)
@@ -75,7 +75,7 @@ def index_terms(path: MarketPath, row: int, *, day: date, calendar: TradingCalen
         and _is_last_of_week(item.expiration, calendar)
     ]
     terms = {
-        name: _bracket(path, row, fridays if target <= 30 else monthlies, target)
+        name: _bracket(path, row, slices=fridays if target <= 30 else monthlies, days=target)
         for name, target in TARGET_DAYS.items()
     }
     usable = [item for item in monthlies if (item.expiration - day).days > SHORTEST_SKEW_DAYS]
@@ -84,7 +84,7 @@ def index_terms(path: MarketPath, row: int, *, day: date, calendar: TradingCalen
 
 
 def strip_of_quotes(
-    strikes: Floats, call_bid: Floats, call_ask: Floats, put_bid: Floats, put_ask: Floats, *, rate: float, years: float
+    strikes: Floats, call_bid: Floats, *, call_ask: Floats, put_bid: Floats, put_ask: Floats, rate: float, years: float
 ) -> Strip:
     """Return the strip of one slice from its quotes (points), strikes ascending.
 
@@ -119,13 +119,19 @@ def strip_of_quotes(
     return Strip(years=years, variance=float(variance), skewness=float(skewness))
 
 
-def _strip(path: MarketPath, row: int, chain: Chain, item: Slice, *, bid: Floats, ask: Floats) -> Strip:
+def _strip(path: MarketPath, row: int, *, chain: Chain, item: Slice, bid: Floats, ask: Floats) -> Strip:
     rows = chain.rows_of(chain.slices.index(item))
     bid, ask = bid[rows], ask[rows]
-    years = _minutes_left(path, row, [item])[0] / MINUTES_PER_YEAR
-    rate = treasury_zero_rate(float(path.level_rate[row]), float(path.short_rate[row]), np.array([years]))
+    years = _minutes_left(path, row, slices=[item])[0] / MINUTES_PER_YEAR
+    rate = treasury_zero_rate(float(path.level_rate[row]), float(path.short_rate[row]), years=np.array([years]))
     return strip_of_quotes(
-        chain.strike[rows][::2] / 1_000.0, bid[::2], ask[::2], bid[1::2], ask[1::2], rate=float(rate[0]), years=years
+        chain.strike[rows][::2] / 1_000.0,
+        bid[::2],
+        call_ask=ask[::2],
+        put_bid=bid[1::2],
+        put_ask=ask[1::2],
+        rate=float(rate[0]),
+        years=years,
     )
 
 
@@ -137,7 +143,7 @@ def _kept(bids: Floats) -> Booleans:
     return (np.arange(len(bids)) < end) & ~empty
 
 
-def _interpolated_volatility(near: Strip, far: Strip, days: int) -> float:
+def _interpolated_volatility(near: Strip, far: Strip, *, days: int) -> float:
     """Return the index in points: total variance linear in time at `days`."""
     target = days / 365.0
     weight = (far.years - target) / (far.years - near.years)
@@ -145,16 +151,16 @@ def _interpolated_volatility(near: Strip, far: Strip, days: int) -> float:
     return 100.0 * float(np.sqrt(total / target))
 
 
-def _bracket(path: MarketPath, row: int, slices: list[Slice], days: int) -> tuple[Slice, Slice]:
+def _bracket(path: MarketPath, row: int, *, slices: list[Slice], days: int) -> tuple[Slice, Slice]:
     """Return the last slice at or before the target and the first after it (the first two if none is before)."""
-    left = _minutes_left(path, row, slices)
+    left = _minutes_left(path, row, slices=slices)
     live = np.flatnonzero(left > 0)
     after = int(np.searchsorted(left[live], days * DAY_MINUTES, side="right"))
     after = min(max(after, 1), len(live) - 1)
     return slices[live[after - 1]], slices[live[after]]
 
 
-def _minutes_left(path: MarketPath, row: int, slices: list[Slice]) -> Integers:
+def _minutes_left(path: MarketPath, row: int, *, slices: list[Slice]) -> Integers:
     snapshot = path.clock.closes[path.first + row] + OPTION_CLOSE_DELAY
     return np.asarray(settlement_minutes(path, slices) - snapshot)
 

@@ -65,7 +65,7 @@ def _month_events(year: int, month: int, *, calendar: TradingCalendar) -> list[M
         MacroEvent(release, "cpi", "Consumer Price Index release", period),
         MacroEvent(calendar.after(release), "ppi", "Producer Price Index release", period),
         MacroEvent(
-            calendar.on_or_before(_weekday_of_month(year, month, 4, week=1)),
+            calendar.on_or_before(_weekday_of_month(year, month, weekday=4, week=1)),
             "nfp",
             "Employment Situation release",
             period,
@@ -73,13 +73,13 @@ def _month_events(year: int, month: int, *, calendar: TradingCalendar) -> list[M
     ]
     for meeting_month, week in FOMC_WEDNESDAYS:
         if meeting_month == month:
-            meeting = calendar.on_or_before(_weekday_of_month(year, month, 2, week=week))
+            meeting = calendar.on_or_before(_weekday_of_month(year, month, weekday=2, week=week))
             detail = f"{MONTH_NAMES[meeting.month - 1]} Meeting - {meeting.year}"
             events.append(MacroEvent(meeting, "fomc_decision", detail, ""))
     return events
 
 
-def _weekday_of_month(year: int, month: int, weekday: int, *, week: int) -> date:
+def _weekday_of_month(year: int, month: int, *, weekday: int, week: int) -> date:
     if week < 0:
         following = date(*next_month(year, month), 1)
         return following - timedelta(days=(following.weekday() - weekday - 1) % 7 + 1)

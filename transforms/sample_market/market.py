@@ -23,7 +23,8 @@ from transforms.sample_market.daily import (
 from transforms.sample_market.macro import MacroEvent, macro_calendar_csv, macro_events
 from transforms.sample_market.model import DEFAULT_MODEL, MarketModel
 from transforms.sample_market.path import CLOSE, QUARTER_BEFORE_CLOSE, MarketPath, simulated_path
-from transforms.sample_market.plants import Plant, PlantedEvent, planted_settlements, session_versions
+from transforms.sample_market.planted_sessions import planted_settlements, session_versions
+from transforms.sample_market.plants import Plant, PlantedEvent
 from transforms.sample_market.vendor_files import (
     VendorFile,
     breadth_csv,
@@ -100,7 +101,7 @@ def simulate_market(
     first_day: date = calendar.sessions[last - n + 1].astype(object)
     events = macro_events(first_day, horizon, calendar=calendar)
     clock = variance_clock(first_day, horizon, calendar=calendar, events=events)
-    path = simulated_path(clock, 0, n - 1, model=model, seed=seed)
+    path = simulated_path(clock, 0, last=n - 1, model=model, seed=seed)
     closes = published_closes(path, calendar=calendar)
     announced = last_session + timedelta(days=MACRO_AHEAD_DAYS)
     return SampleMarket(
@@ -158,7 +159,7 @@ def daily_files(market: SampleMarket, *, through: int | None = None) -> list[Ven
     day = market.session_date(last)
     days = market.days[: last + 1]
     named = [
-        index_history_csv(symbol, days, levels[: last + 1])
+        index_history_csv(symbol, days, levels=levels[: last + 1])
         for symbol, levels in index_levels(market.path, list(market.closes)).items()
     ]
     named.append(breadth_csv(days, breadth(market.path)[: last + 1]))
@@ -178,7 +179,7 @@ def planted_events(market: SampleMarket) -> list[PlantedEvent]:
         plants = _plants_of(market, row)
         if plants:
             events += session_versions(market.path, row, calendar=market.calendar, plants=plants)[1]
-    events += planted_settlements(market.contracts, market.days, _vx_plants(market))[1]
+    events += planted_settlements(market.contracts, market.days, plants=_vx_plants(market))[1]
     return sorted(events, key=lambda event: (event.session_date, event.kind, event.root))
 
 
@@ -195,7 +196,9 @@ def truth_file(market: SampleMarket) -> VendorFile:
         "seed": market.path.seed,
         "model": asdict(market.path.model),
         "sessions": [_session_truth(market, row) for row in market.chain_rows],
-        "vx": [_contract_truth(market, contract, settlements[contract.expiration]) for contract in market.contracts],
+        "vx": [
+            _contract_truth(market, contract, printed=settlements[contract.expiration]) for contract in market.contracts
+        ],
         "macro_events": [asdict(event) for event in market.events],
         "planted": [asdict(event) for event in planted_events(market)],
     }
@@ -234,7 +237,7 @@ def _session_truth(market: SampleMarket, row: int) -> dict[str, object]:
     }
 
 
-def _contract_truth(market: SampleMarket, contract: VxContract, printed: Floats) -> dict[str, object]:
+def _contract_truth(market: SampleMarket, contract: VxContract, *, printed: Floats) -> dict[str, object]:
     return {
         "expiration": contract.expiration,
         "is_monthly": contract.is_monthly,
@@ -257,5 +260,5 @@ def _vx_plants(market: SampleMarket) -> list[tuple[int, Plant]]:
 
 
 def _printed_settlements(market: SampleMarket) -> list[tuple[VxContract, Floats]]:
-    printed, _ = planted_settlements(market.contracts, market.days, _vx_plants(market))
+    printed, _ = planted_settlements(market.contracts, market.days, plants=_vx_plants(market))
     return list(zip(market.contracts, printed, strict=True))

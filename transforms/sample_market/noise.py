@@ -23,6 +23,7 @@ EPOCH = date(1970, 1, 1)
 def series_keys(
     expirations: Integers,
     root_codes: Integers,
+    *,
     strikes: Integers,
     is_call: Booleans,
 ) -> Keys:

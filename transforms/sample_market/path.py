@@ -47,7 +47,7 @@ class MarketPath:
         return len(self.rho)
 
 
-def simulated_path(clock: VarianceClock, first: int, last: int, *, model: MarketModel, seed: int) -> MarketPath:
+def simulated_path(clock: VarianceClock, first: int, *, last: int, model: MarketModel, seed: int) -> MarketPath:
     """Return the path over sessions [first, last] of the clock; one seed gives one path.
 
     The start is drawn from the stationary law of the factors. Later sessions never change earlier ones.
@@ -62,7 +62,7 @@ def simulated_path(clock: VarianceClock, first: int, last: int, *, model: Market
     jump_sizes = streams[2].standard_normal(n * N_STATES)
     daily = streams[3].standard_normal((n, 5))
     start = streams[4].standard_normal(2)
-    steps = _clock_steps(clock, first, last)
+    steps = _clock_steps(clock, first, last=last)
     spot, fast, slow, vol_of_vol = _states(
         model, steps, shocks=shocks, jump_draws=jump_draws, jump_sizes=jump_sizes, start=start
     )
@@ -93,7 +93,7 @@ def simulated_path(clock: VarianceClock, first: int, last: int, *, model: Market
     )
 
 
-def _clock_steps(clock: VarianceClock, first: int, last: int) -> Floats:
+def _clock_steps(clock: VarianceClock, first: int, *, last: int) -> Floats:
     """Return the clock that passes before each state, flattened (n * N_STATES)."""
     rows = slice(first, last + 1)
     opens, closes = clock.at_open[rows], clock.at_close[rows]

@@ -22,8 +22,6 @@ QUOTE_COLUMNS = (
 
 def plant_fault(kind: str, quotes: Quotes, *, taken: set[int]) -> tuple[list[Version], PlantedEvent]:
     """Return the file's versions with the sessions each comes late, and the event; `n_rows` are those at fault."""
-    if kind == "late_file":
-        return [(quotes, 1)], _event(kind, quotes, n_rows=int(quotes.copies.sum()), sessions_late=1)
     if kind == "zeroed_chain":
         rows = np.flatnonzero(~quotes.chain.is_vix())
         return [(_zeroed(quotes, rows), 0)], _event(kind, quotes, n_rows=len(rows))
@@ -57,6 +55,11 @@ def plant_fault(kind: str, quotes: Quotes, *, taken: set[int]) -> tuple[list[Ver
         strikes=strikes if len(rows) <= N_CROSSED else [min(strikes), max(strikes)],
     )  # fmt: skip
     return [(changed, 0)], event
+
+
+def late_file(quotes: Quotes) -> PlantedEvent:
+    """Return the event of a file that comes a session late; its rows are as they are."""
+    return _event("late_file", quotes, n_rows=int(quotes.copies.sum()), sessions_late=1)
 
 
 def plant_stale_chain(quotes: Quotes, previous: Quotes) -> tuple[Quotes, PlantedEvent]:

@@ -108,7 +108,7 @@ def plant_in_quotes(kind: str, quotes: Quotes, *, taken: set[int]) -> tuple[Quot
 
 
 def plant_calendar(
-    path: MarketPath, row: int, chain: Chain, *, calendar: TradingCalendar, taken: set[int]
+    path: MarketPath, row: int, *, chain: Chain, calendar: TradingCalendar, taken: set[int]
 ) -> tuple[Chain, Callable[[Quotes], PlantedEvent]]:
     """Return the chain with one daily slice repriced above the variance of the next, and what tells the event.
 
@@ -132,8 +132,8 @@ def plant_calendar(
     dislocated = replace(chain, **changed)
     rows = chain.rows_of(near)
     prices: dict[str, Any] = {
-        "true_1545": _repriced(path, row, dislocated.truth_1545, rows=rows, chain=chain, number=near),
-        "true_eod": _repriced(path, row, dislocated.truth_eod, rows=rows, chain=chain, number=near),
+        "true_1545": _repriced(path, row, truth=dislocated.truth_1545, rows=rows, chain=chain, number=near),
+        "true_eod": _repriced(path, row, truth=dislocated.truth_eod, rows=rows, chain=chain, number=near),
     }
     for name, values in prices.items():
         column = getattr(chain, name).copy()
@@ -143,7 +143,7 @@ def plant_calendar(
     return dislocated, lambda quotes: _calendar_event(_board(quotes, near), _board(quotes, far))
 
 
-def _repriced(path: MarketPath, row: int, truth: SliceTruth, *, rows: Integers, chain: Chain, number: int) -> Floats:
+def _repriced(path: MarketPath, row: int, *, truth: SliceTruth, rows: Integers, chain: Chain, number: int) -> Floats:
     strike = chain.strike[rows] / 1_000.0
     forward = np.full(len(strike), truth.forward[number])
     variance = smile_total_variance(
@@ -154,7 +154,8 @@ def _repriced(path: MarketPath, row: int, truth: SliceTruth, *, rows: Integers, 
         gamma=path.model.smile_gamma,
     )
     return np.asarray(
-        truth.discount_factor[number] * black_price(forward, strike, variance, is_call=chain.is_call[rows])
+        truth.discount_factor[number]
+        * black_price(forward, strike, total_variance=variance, is_call=chain.is_call[rows])
     )
 
 
@@ -213,7 +214,7 @@ def _event(
     )
 
 
-def _synthetic(board: _Board, place: int, side: str, quantity: float) -> list[dict[str, Any]]:
+def _synthetic(board: _Board, place: int, *, side: str, quantity: float) -> list[dict[str, Any]]:
     """Return the two legs of a synthetic forward bought or sold at one strike."""
     other = "sell" if side == "buy" else "buy"
     return [board.leg(int(board.calls[place]), side, quantity), board.leg(int(board.puts[place]), other, quantity)]
@@ -231,8 +232,8 @@ def _plant_parity(board: _Board, kind: str) -> tuple[Quotes, PlantedEvent]:
     board = _moved(board, int(board.calls[middle]), by=move)
     board = _moved(board, int(board.puts[middle]), by=-move)
     side, other = ("sell", "buy") if sign > 0 else ("buy", "sell")
-    legs = _synthetic(board, middle, side, 1.0) + [
-        leg for place in wings for leg in _synthetic(board, place, other, 0.5)
+    legs = _synthetic(board, middle, side=side, quantity=1.0) + [
+        leg for place in wings for leg in _synthetic(board, place, side=other, quantity=0.5)
     ]
     rows = [*wing_rows.tolist(), int(board.calls[middle]), int(board.puts[middle])]
     return board.quotes, _event(board, kind, legs=legs, rows=rows, seen_by="parity")
@@ -256,10 +257,10 @@ def _plant_box(board: _Board, kind: str) -> tuple[Quotes, PlantedEvent]:
     ):
         board = _moved(board, int(row), by=by)
     legs = [
-        *_synthetic(board, low, "buy", 1.0),
-        *_synthetic(board, high, "sell", 1.0),
-        *_synthetic(board, inner[0], "sell", 2.0),
-        *_synthetic(board, inner[1], "buy", 2.0),
+        *_synthetic(board, low, side="buy", quantity=1.0),
+        *_synthetic(board, high, side="sell", quantity=1.0),
+        *_synthetic(board, inner[0], side="sell", quantity=2.0),
+        *_synthetic(board, inner[1], side="buy", quantity=2.0),
     ]
     rows = [*inner_rows.tolist(), *(int(side[place]) for side in (board.calls, board.puts) for place in (low, high))]
     cost = (
@@ -277,7 +278,7 @@ def _plant_vertical(board: _Board, kind: str) -> tuple[Quotes, PlantedEvent]:
     """A wing option bid above the ask of the neighbour that is worth more."""
     rows = board.calls if kind == "vertical_calls" else board.puts
     step = -1 if kind == "vertical_calls" else 1
-    place = _out_of_the_money(board, rows, WING_PRICE)
+    place = _out_of_the_money(board, rows, cents=WING_PRICE)
     board = _wider(board, _other_side(board, rows)[[place]], by=BLIND)
     dear, cheap = int(rows[place]), int(rows[place + step])
     price = board.ask(cheap) + 4.0 * LARGE_TICK
@@ -291,7 +292,7 @@ def _plant_vertical(board: _Board, kind: str) -> tuple[Quotes, PlantedEvent]:
 def _plant_butterfly(board: _Board, kind: str) -> tuple[Quotes, PlantedEvent]:
     """An out-of-the-money option bid above the mean ask of its neighbours."""
     rows = board.calls if kind == "butterfly_calls" else board.puts
-    place = _out_of_the_money(board, rows, SHOULDER_PRICE)
+    place = _out_of_the_money(board, rows, cents=SHOULDER_PRICE)
     board = _wider(board, _other_side(board, rows)[[place]], by=BLIND)
     strikes = board.strikes
     weight = (strikes[place + 1] - strikes[place]) / (strikes[place + 1] - strikes[place - 1])
@@ -327,7 +328,7 @@ def _plant_calls_puts_cash(board: _Board, kind: str) -> tuple[Quotes, PlantedEve
     legs = [board.leg(body, "sell")]
     legs += [board.leg(int(board.puts[place]), "buy", 0.5) for place in beside]
     for place in outer:
-        legs += _synthetic(board, place, "buy", 0.5)
+        legs += _synthetic(board, place, side="buy", quantity=0.5)
     rows = [*wide.tolist(), *tight.tolist(), body]
     return board.quotes, _event(board, kind, legs=legs, rows=rows, seen_by="combined")
 
@@ -357,7 +358,7 @@ def _other_side(board: _Board, rows: Integers) -> Integers:
     return board.puts if rows is board.calls else board.calls
 
 
-def _out_of_the_money(board: _Board, rows: Integers, cents: float) -> int:
+def _out_of_the_money(board: _Board, rows: Integers, *, cents: float) -> int:
     """Return the place of the out-of-the-money option priced nearest to `cents`, with neighbours on both sides."""
     out = board.strikes > 1_000.0 * board.forward
     if not board.quotes.chain.is_call[rows[0]]:

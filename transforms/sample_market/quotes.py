@@ -57,7 +57,7 @@ def quoted_chain(chain: Chain, *, seed: int) -> Quotes:
         sizes.append(np.where(live, np.ceil(MEDIAN_SIZE * np.exp(1.1 * noise)), 0).astype(np.int64))
     volume, open_interest = _activity(chain, seed=seed)
     volume = np.where(ask_eod > 0, volume, 0)
-    prints = _trade_prices(chain, bid_eod, ask_eod, volume, seed=seed)
+    prints = _trade_prices(chain, bid_eod, ask=ask_eod, volume=volume, seed=seed)
     return Quotes(
         chain=chain,
         strike=chain.strike.copy(),
@@ -162,7 +162,7 @@ def _activity(chain: Chain, *, seed: int) -> tuple[Integers, Integers]:
 
 
 def _trade_prices(
-    chain: Chain, bid: Integers, ask: Integers, volume: Integers, *, seed: int
+    chain: Chain, bid: Integers, *, ask: Integers, volume: Integers, seed: int
 ) -> tuple[Integers, Integers, Integers, Integers]:
     """Return open, high, low, close in cents, 0 where nothing traded."""
     traded = volume > 0

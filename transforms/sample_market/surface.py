@@ -19,7 +19,7 @@ SWAP_NODES: Floats = np.linspace(-7.5, 7.5, 121)
 NELSON_SIEGEL_YEARS = 1.5
 
 
-def cumulative_variance(model: MarketModel, fast: Floats, slow: Floats) -> Floats:
+def cumulative_variance(model: MarketModel, fast: Floats, *, slow: Floats) -> Floats:
     """Return at-the-money total variance at `HORIZONS`, shape (..., len(HORIZONS)), for states of any shape."""
     middle = 0.5 * (HORIZONS[1:] + HORIZONS[:-1])
     mean = model.far_variance + (model.near_variance - model.far_variance) * np.exp(-middle / model.variance_horizon)
@@ -30,7 +30,7 @@ def cumulative_variance(model: MarketModel, fast: Floats, slow: Floats) -> Float
     return np.concatenate([start, np.cumsum(pieces, axis=-1)], axis=-1)
 
 
-def spot_variance(model: MarketModel, fast: Floats | float, slow: Floats | float) -> Floats:
+def spot_variance(model: MarketModel, fast: Floats | float, *, slow: Floats | float) -> Floats:
     """Return the annual variance with which spot diffuses: `realized_share` of the forward variance at horizon 0."""
     lifted = (model.near_variance - model.variance_floor) * np.exp(np.asarray(fast) + slow)
     return np.asarray(model.realized_share * (model.variance_floor + lifted))
@@ -77,7 +77,7 @@ def swap_variance(theta: Floats, *, rho: Floats | float, eta: Floats | float, ga
     return np.asarray((w * density).sum(axis=-1) * (SWAP_NODES[1] - SWAP_NODES[0]))
 
 
-def black_price(forward: Floats, strike: Floats, total_variance: Floats, *, is_call: Booleans) -> Floats:
+def black_price(forward: Floats, strike: Floats, *, total_variance: Floats, is_call: Booleans) -> Floats:
     """Return undiscounted Black (1976) prices in points, element-wise; intrinsic value where the variance is 0."""
     deviation = np.sqrt(np.maximum(total_variance, 1e-14))
     d1 = np.log(forward / strike) / deviation + 0.5 * deviation
@@ -86,12 +86,12 @@ def black_price(forward: Floats, strike: Floats, total_variance: Floats, *, is_c
     return np.asarray(np.maximum(value, np.maximum(sign * (forward - strike), 0.0)))
 
 
-def treasury_zero_rate(level_rate: Floats | float, short_rate: Floats | float, years: Floats) -> Floats:
+def treasury_zero_rate(level_rate: Floats | float, short_rate: Floats | float, *, years: Floats) -> Floats:
     """Return continuously compounded Treasury zero rates (decimals) by a two-factor Nelson-Siegel curve (1987)."""
     scaled = np.maximum(years, 1e-9) / NELSON_SIEGEL_YEARS
     return np.asarray(level_rate + (short_rate - level_rate) * -np.expm1(-scaled) / scaled)
 
 
-def option_zero_rate(model: MarketModel, level_rate: float, short_rate: float, *, years: Floats) -> Floats:
+def option_zero_rate(model: MarketModel, level_rate: float, *, short_rate: float, years: Floats) -> Floats:
     """Return the zero rates (decimals) that discount SPX and VIX options: Treasury plus a constant spread."""
-    return treasury_zero_rate(level_rate, short_rate, years) + model.option_rate_spread
+    return treasury_zero_rate(level_rate, short_rate, years=years) + model.option_rate_spread

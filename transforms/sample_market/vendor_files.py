@@ -40,7 +40,7 @@ def datashop_zip(quotes: Quotes, vix: tuple[float, float]) -> tuple[str, bytes]:
     `vix` is the index (points) at the two snapshots.
     """
     stem = f"UnderlyingOptionsEODQuotes_{quotes.chain.session_date}"
-    return f"{stem}.zip", _zipped(f"{stem}.csv", datashop_csv(quotes, vix), quotes.chain.session_date)
+    return f"{stem}.zip", _zipped(f"{stem}.csv", datashop_csv(quotes, vix), day=quotes.chain.session_date)
 
 
 def datashop_csv(quotes: Quotes, vix: tuple[float, float]) -> bytes:
@@ -108,7 +108,7 @@ def vx_contract_csv(contract: VxContract, days: Days, *, settle: Floats, n_rows:
     return f"VX_{contract.expiration}.csv", ("\r\n".join(lines) + "\r\n").encode()
 
 
-def index_history_csv(symbol: str, days: Days, levels: Floats) -> tuple[str, bytes]:
+def index_history_csv(symbol: str, days: Days, *, levels: Floats) -> tuple[str, bytes]:
     """Return an index history: OHLC, or one value column named after the index; MM/DD/YYYY, six decimals, LF."""
     header = "DATE,OPEN,HIGH,LOW,CLOSE" if levels.shape[1] == 4 else f"DATE,{symbol}"
     lines = [header]
@@ -168,7 +168,7 @@ def _price_table(size: int) -> pl.Series:
     return parts.select(pl.format("{}.{}00", "points", "cents")).to_series()
 
 
-def _zipped(name: str, payload: bytes, day: date) -> bytes:
+def _zipped(name: str, payload: bytes, *, day: date) -> bytes:
     buffer = io.BytesIO()
     member = zipfile.ZipInfo(name, date_time=(day.year, day.month, day.day, *ARCHIVE_CLOCK))
     member.compress_type = zipfile.ZIP_DEFLATED

@@ -38,14 +38,14 @@ class VixLaw:
     up_weight: float
 
 
-def forward_variance(path: MarketPath, rows: Integers, state: int, *, expirations: list[date]) -> Floats:
+def forward_variance(path: MarketPath, rows: Integers, *, state: int, expirations: list[date]) -> Floats:
     """Return annualized SPX variance over the 30 days after each expiration, shape (rows, expirations).
 
     `rows` are path rows and `state` the moment of the day. Zero distance (the opening of the expiration day itself)
     gives the final settlement's square.
     """
-    cumulative = cumulative_variance(path.model, path.fast[rows, state], path.slow[rows, state])
-    now = clock_of_state(path, rows, state)
+    cumulative = cumulative_variance(path.model, path.fast[rows, state], slow=path.slow[rows, state])
+    now = clock_of_state(path, rows, state=state)
     variances = []
     for shift in (0, VIX_DAYS):
         instants = np.array([minute_of(day + timedelta(days=shift), OPTION_OPEN) for day in expirations])
@@ -60,7 +60,7 @@ def forward_variance(path: MarketPath, rows: Integers, state: int, *, expiration
     return np.asarray((variances[1] - variances[0]) / VIX_YEARS)
 
 
-def clock_of_state(path: MarketPath, rows: Integers, state: int) -> Floats:
+def clock_of_state(path: MarketPath, rows: Integers, *, state: int) -> Floats:
     """Return the variance clock at a state of the day, for path rows."""
     index = path.first + rows
     clock: VarianceClock = path.clock
@@ -73,13 +73,13 @@ def clock_of_state(path: MarketPath, rows: Integers, state: int) -> Floats:
     return np.asarray(clock.at_open[index] + (session - final) * state / (path.spot.shape[1] - 2))
 
 
-def vix_law(path: MarketPath, rows: Integers, state: int, *, expirations: list[date]) -> VixLaw:
+def vix_law(path: MarketPath, rows: Integers, *, state: int, expirations: list[date]) -> VixLaw:
     """Return the law of VIX at each expiration, arrays of shape (rows, expirations)."""
     model = path.model
-    second_moment = 1e4 * forward_variance(path, rows, state, expirations=expirations)
+    second_moment = 1e4 * forward_variance(path, rows, state=state, expirations=expirations)
     instants = np.array([minute_of(day, OPTION_OPEN) for day in expirations])
-    horizon = np.maximum(path.clock.at(instants)[None, :] - clock_of_state(path, rows, state)[:, None], 0.0)
-    deviation = mixture_deviation(model, horizon, path.vol_of_vol[rows, state][:, None])
+    horizon = np.maximum(path.clock.at(instants)[None, :] - clock_of_state(path, rows, state=state)[:, None], 0.0)
+    deviation = mixture_deviation(model, horizon, vol_of_vol=path.vol_of_vol[rows, state][:, None])
     weight = model.vix_up_weight
     up_mean = 1.0 + model.vix_up_shift * np.minimum(deviation, 1.0)
     down_mean = (1.0 - weight * up_mean) / (1.0 - weight)
@@ -97,7 +97,7 @@ def vix_law(path: MarketPath, rows: Integers, state: int, *, expirations: list[d
     )
 
 
-def mixture_deviation(model: MarketModel, horizon: Floats, vol_of_vol: Floats) -> Floats:
+def mixture_deviation(model: MarketModel, horizon: Floats, *, vol_of_vol: Floats) -> Floats:
     """Return the log standard deviation of VIX over a horizon (clock years) implied by the factor dynamics.
 
     Half the integral of the squared volatility of 30-day forward variance; the state of the volatility of volatility
@@ -130,7 +130,10 @@ def vix_option_price(
     price = np.zeros_like(strike)
     for weight, mean, deviation in parts:
         price += weight * black_price(
-            np.full_like(strike, future * mean), strike, np.full_like(strike, deviation**2), is_call=is_call
+            np.full_like(strike, future * mean),
+            strike,
+            total_variance=np.full_like(strike, deviation**2),
+            is_call=is_call,
         )
     return price
 

@@ -24,9 +24,7 @@ def breadth(counts: list[Count]) -> pl.LazyFrame:
 
 
 def line(counts: list[Count], exchange: str = "NYSE") -> list[tuple[date, str, float | None, bool]]:
-    return (
-        advance_decline_line(breadth(counts), calendar=CALENDAR, breadth_exchange=exchange).collect().rows()
-    )
+    return advance_decline_line(breadth(counts), calendar=CALENDAR, breadth_exchange=exchange).collect().rows()
 
 
 def test_the_exchanges_are_those_of_the_schema() -> None:

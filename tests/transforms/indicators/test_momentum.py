@@ -123,9 +123,7 @@ def test_the_state_is_the_sign_of_the_histogram_and_its_age_counts_from_the_last
     frame = series(curve(walk(9, 260).tolist(), gaps=gaps), "vx_front")
     state: str | None = None
     age: int | None = None
-    for histogram, got_state, got_age in frame.select(
-        "histogram", "state", "sessions_since_cross"
-    ).iter_rows():
+    for histogram, got_state, got_age in frame.select("histogram", "state", "sessions_since_cross").iter_rows():
         previous = state
         state = None if histogram is None else "bullish" if histogram > 0.0 else "bearish"
         if state is None:

@@ -20,9 +20,7 @@ Settles = dict[tuple[date, date], float]
 
 
 def futures(settles: Settles, *, is_monthly: bool = True) -> pl.LazyFrame:
-    rows = [
-        (session, "VX", expiration, is_monthly, settle) for (session, expiration), settle in settles.items()
-    ]
+    rows = [(session, "VX", expiration, is_monthly, settle) for (session, expiration), settle in settles.items()]
     columns = ["session_date", "root", "expiration", "is_monthly", "settle"]
     types = [pl.Date(), pl.String(), pl.Date(), pl.Boolean(), pl.Float64()]
     return pl.LazyFrame(rows, schema=dict(zip(columns, types, strict=True)), orient="row")
@@ -46,9 +44,7 @@ def whole_curve(first: date, last: date, *, seed: int = 7, n_months: int = 9) ->
 
 
 def structure_on(settles: Settles, session: date) -> list[tuple[int, date, int, float | None, str | None]]:
-    frame = BY_NAME["feature.term_structure"].conform(
-        term_structure(futures(settles), calendar=CALENDAR).collect()
-    )
+    frame = BY_NAME["feature.term_structure"].conform(term_structure(futures(settles), calendar=CALENDAR).collect())
     return frame.filter(pl.col("session_date") == session).drop("session_date").rows()
 
 

@@ -69,9 +69,7 @@ def exact_price(forward: float, strike: float, total_vol: float, is_call: bool) 
         return float(sign * (f * mpmath.ncdf(sign * d1) - k * mpmath.ncdf(sign * (d1 - s))))
 
 
-def greeks_at(
-    spot: float, strike: float, q: float, rate: float, time: float, vol: float, is_call: bool
-) -> BlackGreeks:
+def greeks_at(spot: float, strike: float, q: float, rate: float, time: float, vol: float, is_call: bool) -> BlackGreeks:
     return black_greeks(
         spot * np.exp((rate - q) * time),
         strike,
@@ -120,23 +118,17 @@ def test_spot_delta_is_forward_delta_over_spot_and_missing_without_spot() -> Non
 def test_greeks_equal_central_differences_of_the_price(is_call: bool, strike: float) -> None:
     def value(forward: float = 100.0, vol: float = 0.30) -> float:
         return float(
-            black_price(
-                forward, strike, time_to_expiry=0.4, implied_vol=vol, discount_factor=0.98, is_call=is_call
-            )[0]
+            black_price(forward, strike, time_to_expiry=0.4, implied_vol=vol, discount_factor=0.98, is_call=is_call)[0]
         )
 
     def at(forward: float = 100.0, vol: float = 0.30) -> BlackGreeks:
-        return black_greeks(
-            forward, strike, time_to_expiry=0.4, implied_vol=vol, discount_factor=0.98, is_call=is_call
-        )
+        return black_greeks(forward, strike, time_to_expiry=0.4, implied_vol=vol, discount_factor=0.98, is_call=is_call)
 
     greeks, h, v = at(), 1e-3, 1e-5
     point = 0.01
     assert greeks.delta[0] == pytest.approx((value(100 + h) - value(100 - h)) / (2 * h), abs=1e-8)
     assert greeks.gamma[0] == pytest.approx((at(100 + h).delta[0] - at(100 - h).delta[0]) / (2 * h), abs=1e-8)
-    assert greeks.vega[0] == pytest.approx(
-        point * (value(vol=0.3 + v) - value(vol=0.3 - v)) / (2 * v), abs=1e-8
-    )
+    assert greeks.vega[0] == pytest.approx(point * (value(vol=0.3 + v) - value(vol=0.3 - v)) / (2 * v), abs=1e-8)
     vanna = point * (at(vol=0.3 + v).delta[0] - at(vol=0.3 - v).delta[0]) / (2 * v)
     assert greeks.vanna[0] == pytest.approx(vanna, abs=1e-8)
     volga = point * (at(vol=0.3 + v).vega[0] - at(vol=0.3 - v).vega[0]) / (2 * v)
@@ -201,9 +193,9 @@ def test_extrinsic_value_is_the_price_less_the_discounted_intrinsic_value() -> N
 def test_out_of_the_money_price_keeps_its_digits(total_vol: float, deviations: float) -> None:
     forward = 100.0
     strike = forward * float(np.exp(deviations * total_vol))
-    price = black_price(
-        forward, strike, time_to_expiry=1.0, implied_vol=total_vol, discount_factor=1.0, is_call=True
-    )[0]
+    price = black_price(forward, strike, time_to_expiry=1.0, implied_vol=total_vol, discount_factor=1.0, is_call=True)[
+        0
+    ]
     # exp(-z^2/2) turns an ulp of z into z^2 ulps.
     rounding = 1e-14 * (1.0 + deviations**2)
     assert price == pytest.approx(exact_price(forward, strike, total_vol, True), rel=rounding)
@@ -273,10 +265,7 @@ def test_price_is_homogeneous_in_forward_and_strike(
     strike = forward * float(np.exp(distance))
     inputs = {"time_to_expiry": time, "implied_vol": vol, "discount_factor": 0.95, "is_call": is_call}
     # A power of two scales without rounding, so every bit must agree.
-    assert (
-        black_price(8.0 * forward, 8.0 * strike, **inputs)[0]
-        == 8.0 * black_price(forward, strike, **inputs)[0]
-    )
+    assert black_price(8.0 * forward, 8.0 * strike, **inputs)[0] == 8.0 * black_price(forward, strike, **inputs)[0]
 
 
 def test_permuting_rows_changes_no_bit() -> None:
@@ -285,18 +274,12 @@ def test_permuting_rows_changes_no_bit() -> None:
     order = rng.permutation(999)
     inputs = {"discount_factor": 0.97, "is_call": True}
     straight = black_price(forward, 100.0, time_to_expiry=time, implied_vol=vol, **inputs)
-    shuffled = black_price(
-        forward[order], 100.0, time_to_expiry=time[order], implied_vol=vol[order], **inputs
-    )
+    shuffled = black_price(forward[order], 100.0, time_to_expiry=time[order], implied_vol=vol[order], **inputs)
     np.testing.assert_array_equal(straight[order], shuffled)
 
 
 def mills_ratio(u: float) -> mpmath.mpf:
-    return (
-        mpmath.sqrt(mpmath.pi / 2)
-        * mpmath.exp(mpmath.mpf(u) ** 2 / 2)
-        * mpmath.erfc(mpmath.mpf(u) / mpmath.sqrt(2))
-    )
+    return mpmath.sqrt(mpmath.pi / 2) * mpmath.exp(mpmath.mpf(u) ** 2 / 2) * mpmath.erfc(mpmath.mpf(u) / mpmath.sqrt(2))
 
 
 def largest_fit_error(fit: MillsFit, lowest: float) -> float:

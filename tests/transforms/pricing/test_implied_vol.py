@@ -69,9 +69,7 @@ def grid(is_call: bool) -> tuple[Floats, Floats, Floats]:
 @pytest.mark.parametrize("is_call", [True, False])
 def test_vol_equals_the_root_in_many_digits_wherever_the_price_determines_it(is_call: bool) -> None:
     price, strike, _ = grid(is_call)
-    vol, status = implied_vol(
-        price, 100.0, strike, time_to_expiry=0.25, discount_factor=0.99, is_call=is_call
-    )
+    vol, status = implied_vol(price, 100.0, strike, time_to_expiry=0.25, discount_factor=0.99, is_call=is_call)
     errors, ratios = [], []
     with mpmath.workdps(90):
         for i in np.flatnonzero(status == IvStatus.OK):
@@ -90,16 +88,9 @@ def test_vol_equals_the_root_in_many_digits_wherever_the_price_determines_it(is_
 @pytest.mark.parametrize("is_call", [True, False])
 def test_a_price_that_determines_no_vol_gets_a_status_and_no_number(is_call: bool) -> None:
     price, strike, total_vol = grid(is_call)
-    vol, status = implied_vol(
-        price, 100.0, strike, time_to_expiry=0.25, discount_factor=0.99, is_call=is_call
-    )
+    vol, status = implied_vol(price, 100.0, strike, time_to_expiry=0.25, discount_factor=0.99, is_call=is_call)
     x = np.abs(np.log(strike / 100.0))
-    vega = (
-        0.99
-        * np.minimum(strike, 100.0)
-        * np.exp(-0.5 * (x / total_vol - 0.5 * total_vol) ** 2)
-        / np.sqrt(2 * np.pi)
-    )
+    vega = 0.99 * np.minimum(strike, 100.0) * np.exp(-0.5 * (x / total_vol - 0.5 * total_vol) ** 2) / np.sqrt(2 * np.pi)
     with np.errstate(divide="ignore"):
         ratio = price / (total_vol * vega)
     assert (status[ratio < 0.9e8] == IvStatus.OK).all()

@@ -15,7 +15,9 @@ def white_paper_strip(sheet: str, *, rate: float, years: float, shared_data: Pat
     book = openpyxl.load_workbook(shared_data / "vix_white_paper" / "VIX_sample_data_2019paper.xlsx", data_only=True)
     rows = [row for row in book[sheet].iter_rows(values_only=True) if isinstance(row[0], int | float)]
     strikes, call_bid, call_ask, put_bid, put_ask = np.array([row[:5] for row in rows], dtype=np.float64).T
-    return strip_of_quotes(strikes, call_bid, call_ask, put_bid, put_ask, rate=rate, years=years)
+    return strip_of_quotes(
+        strikes, call_bid, call_ask=call_ask, put_bid=put_bid, put_ask=put_ask, rate=rate, years=years
+    )
 
 
 @pytest.mark.real_data
@@ -40,9 +42,12 @@ def test_lognormal_prices_give_a_skew_measure_near_that_of_the_normal_law() -> N
     strikes = np.arange(20.0, 400.0, 0.25)
     forward, deviation = np.full_like(strikes, 100.0), 0.10
     variance = np.full_like(strikes, deviation**2)
-    call, put = (black_price(forward, strikes, variance, is_call=np.full(len(strikes), side)) for side in (True, False))
+    call, put = (
+        black_price(forward, strikes, total_variance=variance, is_call=np.full(len(strikes), side))
+        for side in (True, False)
+    )
     call, put = np.where(call > 1e-9, call, 0.0), np.where(put > 1e-9, put, 0.0)
-    strip = strip_of_quotes(strikes, call, call, put, put, rate=0.0, years=1.0)
+    strip = strip_of_quotes(strikes, call, call_ask=call, put_bid=put, put_ask=put, rate=0.0, years=1.0)
     assert strip.variance == pytest.approx(deviation**2, rel=2e-4)
     assert strip.skewness == pytest.approx(0.0, abs=0.02)
 

@@ -107,6 +107,14 @@ def test_a_restated_file_comes_wrong_then_right_under_one_name(market: SampleMar
     assert in_slice(clean.filter(differs), event).all()
 
 
+def test_a_late_restated_file_comes_wrong_a_session_late_and_right_two(market: SampleMarket) -> None:
+    plants = tuple(Plant(kind, NUMBER) for kind in ("late_file", "restated_file", "crossed"))
+    first, second = session_files(replace(market, plants=plants), market.chain_rows[NUMBER])
+    day = first.session_date
+    assert [first.received, second.received] == [market.calendar.after(day), market.calendar.after(day, 2)]
+    assert (lines_of(second)["bid_eod"] > lines_of(second)["ask_eod"]).sum() == 12
+
+
 @pytest.mark.parametrize("number", [0, 39])
 def test_a_clean_market_delivers_one_file_a_session_on_time(number: int, market: SampleMarket) -> None:
     (file,) = session_files(market, market.chain_rows[number])

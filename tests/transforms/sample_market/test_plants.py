@@ -6,14 +6,8 @@ import pytest
 from tests.transforms.sample_market.arbitrage import Instruments, locked_profit, slice_quotes
 from transforms.errors import DataError
 from transforms.sample_market.market import SampleMarket
-from transforms.sample_market.plants import (
-    KINDS,
-    Plant,
-    PlantedEvent,
-    one_of_each,
-    planted_settlements,
-    session_versions,
-)
+from transforms.sample_market.planted_sessions import planted_settlements, session_versions
+from transforms.sample_market.plants import KINDS, Plant, PlantedEvent, one_of_each
 from transforms.sample_market.quotes import Quotes
 
 INSTRUMENTS: tuple[Instruments, ...] = ("calls", "puts", "parity", "combined")
@@ -106,8 +100,8 @@ def test_a_calendar_crossing_is_sure_at_every_kink_of_the_near_expiration(market
 
 
 def test_displaced_vx_settlements_are_where_the_truth_says_and_nowhere_else(market: SampleMarket) -> None:
-    rows = [(market.chain_rows[4], Plant("vx_rich", 4)), (market.chain_rows[9], Plant("vx_cheap", 9))]
-    printed, events = planted_settlements(market.contracts, market.days, rows)
+    rows = [(market.chain_rows[4], Plant("vx_rich", 4)), (market.chain_rows[39], Plant("vx_cheap", 39))]
+    printed, events = planted_settlements(market.contracts, market.days, plants=rows)
     changed = [
         (contract.expiration, market.days[contract.rows[place]].astype(object))
         for contract, settle in zip(market.contracts, printed, strict=True)

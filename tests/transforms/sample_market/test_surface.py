@@ -30,7 +30,7 @@ def test_call_prices_of_a_slice_fall_and_are_convex_in_the_strike(theta: float, 
     deviation = np.sqrt(theta)
     strike = np.exp(np.linspace(-6 * deviation, 6 * deviation, 401))
     variance = smile_total_variance(np.log(strike), np.full(401, theta), rho=rho, eta=eta_of(share, rho), gamma=0.5)
-    call = black_price(np.ones(401), strike, variance, is_call=np.ones(401, dtype=bool))
+    call = black_price(np.ones(401), strike, total_variance=variance, is_call=np.ones(401, dtype=bool))
     slope = np.diff(call) / np.diff(strike)
     assert slope.max() <= 1e-12
     assert slope.min() >= -1.0 - 1e-12
@@ -53,7 +53,7 @@ def test_swap_variance_equals_the_strip_of_all_strikes(theta: float, rho: float)
     eta = eta_of(0.88, rho)
     k = np.linspace(-2.0 - 200.0 * np.sqrt(theta), 1.0 + 3.0 * np.sqrt(theta), 1_000_001)
     variance = smile_total_variance(k, np.full_like(k, theta), rho=rho, eta=eta, gamma=0.5)
-    price = black_price(np.ones_like(k), np.exp(k), variance, is_call=k > 0.0)
+    price = black_price(np.ones_like(k), np.exp(k), total_variance=variance, is_call=k > 0.0)
     strip = 2.0 * np.trapezoid(price * np.exp(-k), k)
     assert float(swap_variance(np.array([theta]), rho=rho, eta=eta, gamma=0.5)[0]) == pytest.approx(strip, rel=1e-7)
 
@@ -61,7 +61,7 @@ def test_swap_variance_equals_the_strip_of_all_strikes(theta: float, rho: float)
 @given(fast=st.floats(-3.0, 3.0), slow=st.floats(-2.0, 2.0))
 @settings(max_examples=50, deadline=None)
 def test_at_the_money_variance_rises_with_the_horizon_from_zero(fast: float, slow: float) -> None:
-    curve = cumulative_variance(DEFAULT_MODEL, np.array(fast), np.array(slow))
+    curve = cumulative_variance(DEFAULT_MODEL, np.array(fast), slow=np.array(slow))
     horizons = np.concatenate([[-0.1, 0.0], np.geomspace(1e-5, 6.0, 300)])
     theta = at_the_money_variance(curve, horizons)
     assert theta[:2].tolist() == [0.0, 0.0]
@@ -69,7 +69,7 @@ def test_at_the_money_variance_rises_with_the_horizon_from_zero(fast: float, slo
 
 
 def test_treasury_curve_starts_at_the_short_rate_and_ends_near_the_long_one() -> None:
-    rates = treasury_zero_rate(0.05, 0.03, np.array([1e-6, 2.0, 100.0]))
+    rates = treasury_zero_rate(0.05, 0.03, years=np.array([1e-6, 2.0, 100.0]))
     assert rates[0] == pytest.approx(0.03, abs=1e-6)
     assert 0.03 < rates[1] < 0.05
     assert rates[2] == pytest.approx(0.05, abs=5e-4)

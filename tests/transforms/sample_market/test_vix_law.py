@@ -12,13 +12,13 @@ from transforms.sample_market.vix_law import forward_variance, vix_law, vix_opti
 def test_vix_options_hold_exactly_the_spx_forward_variance(market: SampleMarket) -> None:
     rows = np.array([market.chain_rows.start])
     expirations = [contract.expiration for contract in market.contracts if rows[0] in contract.rows][2:5]
-    law = vix_law(market.path, rows, CLOSE, expirations=expirations)
+    law = vix_law(market.path, rows, state=CLOSE, expirations=expirations)
     for column in range(len(expirations)):
         future = float(law.future[0, column])
         strike = np.linspace(1e-4, 1_000.0, 400_001)
         out = vix_option_price(law, (0, column), strike=strike, is_call=strike > future, future=future)
         second_moment = future**2 + 2.0 * np.trapezoid(out, strike)
-        expected = 1e4 * forward_variance(market.path, rows, CLOSE, expirations=[expirations[column]])[0, 0]
+        expected = 1e4 * forward_variance(market.path, rows, state=CLOSE, expirations=[expirations[column]])[0, 0]
         assert second_moment == pytest.approx(expected, rel=1e-5)
 
 
@@ -32,7 +32,7 @@ def test_final_settlement_is_the_variance_of_the_thirty_days_from_the_opening(ma
     settled = [contract for contract in market.contracts if contract.final_settlement is not None]
     assert len(settled) > 8
     for contract in settled:
-        squared = forward_variance(market.path, contract.rows[-1:], OPEN, expirations=[contract.expiration])[0, 0]
+        squared = forward_variance(market.path, contract.rows[-1:], state=OPEN, expirations=[contract.expiration])[0, 0]
         assert contract.settle[-1] == contract.final_settlement == round(100.0 * float(np.sqrt(squared)), 2)
 
 

@@ -1,0 +1,505 @@
+"""Write docs/pricing.md: what the pricing makes of every real chain, and of a sample market whose truth is known.
+
+Run from the checkout: python -m benchmarks.pricing_report [--sessions N] [--write docs/pricing.md]
+Real: the option files in ../shared/data, each snapshot priced as a night prices it, with the rates and the VIX closes
+beside them. Simulated: `--sessions` chains of a sample market, read back from the vendor files it prints.
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from flows.calendar import trading_calendar
+from flows.cross_section import cross_section
+from flows.sources import open_delivery, recognize
+from transforms.errors import DataError
+from transforms.pricing.implied_vol import implied_vol
+from transforms.quality import VIX_GAP_TOLERANCE, session_gates, snapshot_summary, vix_gap_check
+from transforms.sample_market.chain import Chain, true_chain
+from transforms.sample_market.market import SampleMarket, session_files, simulate_market
+from transforms.schemas import (
+    FUTURES_SETTLEMENT,
+    INDEX_LEVEL,
+    OPTION_ANALYTICS,
+    OPTION_QUOTE,
+    SLICE,
+    TREASURY_RATE,
+    VARIANCE_DAILY,
+    Table,
+)
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+REAL = CHECKOUT.parent / "shared" / "data"
+# Vendors' samples of two or four strikes price nothing.
+MIN_QUOTES = 500
+# A smile of five parameters takes six quotes.
+MIN_SLICE_QUOTES = 6
+LAST_SESSION, SEED = date(2026, 1, 23), 20260123
+QUOTE_KEY = ["root", "expiration", "strike", "option_type"]
+SLICE_KEY = ["root", "expiration"]
+
+
+@dataclass(frozen=True)
+class Priced:
+    """One snapshot of a real file and the rows a night makes of it; `refusal` names the gates that refuse it."""
+
+    file: str
+    session: date
+    kind: str
+    quotes: pl.DataFrame
+    refusal: str | None
+    frames: dict[Table, pl.DataFrame]
+
+
+def read_table(name: str, payload: bytes, table: Table) -> pl.DataFrame:
+    """Return the rows of one table that a vendor file holds; without rows if it holds none."""
+    delivery = open_delivery(name, payload)
+    frames = recognize(delivery).read(delivery, calendar=trading_calendar()).frames
+    return frames[table.full_name] if table.full_name in frames else table.empty()
+
+
+def read_folder(folder: Path, table: Table) -> pl.DataFrame:
+    """Return the rows of one table that the files of a folder hold, those that no source reads left out."""
+    frames = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        try:
+            frames.append(read_table(path.name, path.read_bytes(), table))
+        except DataError:
+            continue
+    return pl.concat([frame.select(frames[0].columns) for frame in frames if frame.height])
+
+
+def priced_files(folder: Path, *, rates: pl.DataFrame, levels: pl.DataFrame) -> Iterator[Priced]:
+    """Yield every snapshot of every option file below a folder, in order of file, session and kind."""
+    calendar = trading_calendar()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        try:
+            quotes = read_table(path.name, path.read_bytes(), OPTION_QUOTE)
+        except DataError:
+            continue
+        for (session, kind), own in sorted(quotes.partition_by("session_date", "snapshot_kind", as_dict=True).items()):
+            if own.height < MIN_QUOTES:
+                continue
+            named = own.with_columns(pl.lit(path.name).alias("source_sha256"))
+            gates = session_gates(snapshot_summary(named), calendar=calendar)
+            refused = gates.filter(pl.col("outcome") == "failed")["gate"].unique().sort()
+            frames = cross_section(own, rates=rates, levels=levels, session=session, calendar=calendar)
+            yield Priced(path.name, session, kind, own, ", ".join(refused) or None, frames)
+
+
+def rounded(value: float | None, digits: int) -> str | None:
+    """Return a figure as text, None where it is missing."""
+    return None if value is None or np.isnan(value) else f"{value:.{digits}f}"
+
+
+def quantile(values: pl.Series, share: float) -> float | None:
+    """Return a quantile of the values that are there, None without any."""
+    found = values.drop_nulls().to_numpy()
+    return float(np.quantile(found, share)) if found.size else None
+
+
+def markdown(rows: list[dict[str, object]]) -> str:
+    """Return rows as a Markdown table; a missing value is a dash."""
+    names = list(rows[0])
+    cells = [["-" if row[name] is None else str(row[name]) for name in names] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [names, ["---"] * len(names), *cells])
+
+
+def vix_row(one: Priced) -> dict[str, object]:
+    """Return the replicated and the published VIX and what the gates say."""
+    variance = one.frames[VARIANCE_DAILY]
+    levels = variance.row(0, named=True) if variance.height else {}
+    return {
+        "session": one.session,
+        "file": one.file.removesuffix(".gz"),
+        "quotes of (UTC)": f"{one.quotes['quote_ts'].max():%m-%d %H:%M} {one.kind}",
+        "quotes": f"{one.quotes.height:,}",
+        "replicated": rounded(levels.get("vix_replicated"), 3),
+        "published": rounded(levels.get("vix_published"), 2),
+        "gap": rounded(levels.get("vix_gap"), 3),
+        "gate vix_gap": vix_gap_check(variance, one.session)["outcome"].item(),
+        "refused by": one.refusal,
+    }
+
+
+def vix_sentence(spx: list[Priced]) -> str:
+    """Return how many full Cboe chains of 2022 on agree with the published VIX, and how well."""
+    sessions = {one.session: one for one in spx if one.file.startswith("spx_") and one.session.year >= 2022}
+    gaps = pl.concat([one.frames[VARIANCE_DAILY] for one in sessions.values()])["vix_gap"].drop_nulls().abs()
+    within = {limit: f"{(gaps <= limit).sum()}" for limit in (0.05, 0.01)}
+    return (
+        f"Of the {gaps.len()} sessions from 2022 on with a full Cboe chain, {within[0.05]} agree with the published close "
+        f"within 0.05 points and {within[0.01]} within 0.01."
+    )
+
+
+def live_slices(one: Priced) -> pl.DataFrame:
+    """Return the slices that have not expired and have quotes enough for a smile."""
+    return one.frames[SLICE].filter((pl.col("time_to_expiry") > 0.0) & (pl.col("n_quotes") >= MIN_SLICE_QUOTES))
+
+
+def smile_row(one: Priced) -> dict[str, object]:
+    """Return how many slices have a forward in its interval and a smile, and how good the smiles are."""
+    live = live_slices(one)
+    n_own = live.filter(pl.col("rate_source") == "parity").height
+    smiles = live.filter(pl.col("svi_a").is_not_null())
+    flawed = smiles.filter(pl.col("status") != "fitted")
+    bounded = live.filter(pl.col("parity_slack") >= 0.0)
+    inside = (pl.col("forward") >= pl.col("forward_low")) & (pl.col("forward") <= pl.col("forward_high"))
+    return {
+        "session": one.session,
+        "quotes of": one.kind,
+        "slices": live.height,
+        "own rate": f"{n_own / max(live.height, 1):.0%}",
+        "forward in its interval": f"{bounded.filter(inside).height} of {bounded.height}",
+        "fitted": f"{smiles.height / max(live.height, 1):.1%}",
+        "calendar left": (flawed["status"] == "calendar").sum(),
+        "butterfly left": (flawed["status"] == "butterfly").sum(),
+        "RMSE median": rounded(quantile(smiles["rmse_vol_points"], 0.5), 2),
+        "RMSE p95": rounded(quantile(smiles["rmse_vol_points"], 0.95), 2),
+        "inside spread, median slice": rounded(quantile(smiles["share_inside_spread"], 0.5), 2),
+        "condor strikes inside": rounded(condor_share(one), 2),
+    }
+
+
+def condor_share(one: Priced) -> float | None:
+    """Return the share of out-of-the-money quotes with |delta| from 0.05 to 0.55 whose fitted vol is in the spread."""
+    central = one.frames[OPTION_ANALYTICS].filter(
+        (pl.col("iv_status") == "ok")
+        & pl.col("delta").abs().is_between(0.05, 0.55)
+        & ((pl.col("log_moneyness") >= 0.0) == (pl.col("option_type") == "call"))
+    )
+    return central.select(pl.col("fitted_vol").is_between("implied_vol_bid", "implied_vol_ask").mean()).item()
+
+
+def vendor_row(one: Priced) -> dict[str, object] | None:
+    """Return the distances of our vols and deltas from the vendor's, 7 days to a year out; None without a vendor's."""
+    vendor = one.quotes.select(*QUOTE_KEY, "vendor_implied_vol", "vendor_delta")
+    years = one.frames[SLICE].select(*SLICE_KEY, "time_to_expiry")
+    compared = (
+        one.frames[OPTION_ANALYTICS]
+        .join(vendor, on=QUOTE_KEY, validate="1:1")
+        .join(years, on=SLICE_KEY, validate="m:1")
+        .filter(
+            pl.col("time_to_expiry").is_between(7 / 365, 1.0)
+            & pl.col("delta").abs().is_between(0.1, 0.9)
+            & (pl.col("vendor_implied_vol") > 0.0)
+            & (pl.col("iv_status") == "ok")
+        )
+    )
+    if compared.is_empty():
+        return None
+    vol = 100.0 * (compared["implied_vol_mid"] - compared["vendor_implied_vol"])
+    # The vendor's delta is that of the spot, with no dividend.
+    delta = compared["delta_spot"] - compared["vendor_delta"]
+    calls = compared["option_type"] == "call"
+    return {
+        "session": one.session,
+        "quotes of": one.kind,
+        "compared": f"{compared.height:,}",
+        "vol: median": rounded(quantile(vol.abs(), 0.5), 3),
+        "p95": rounded(quantile(vol.abs(), 0.95), 3),
+        "calls, theirs - ours": rounded(quantile(-vol.filter(calls), 0.5), 3),
+        "puts, theirs - ours": rounded(quantile(-vol.filter(~calls), 0.5), 3),
+        "delta: median": rounded(quantile(delta.abs(), 0.5), 4),
+        "delta: p95": rounded(quantile(delta.abs(), 0.95), 4),
+    }
+
+
+def future_rows(one: Priced, futures: pl.DataFrame) -> list[dict[str, object]]:
+    """Return each VIX slice beside the settlement of the future with its expiration."""
+    settles = futures.filter(pl.col("session_date") == one.session).select("expiration", "settle")
+    joined = live_slices(one).join(settles, on="expiration", how="left", validate="1:1").sort("expiration")
+    return [
+        {
+            "quotes of": one.kind,
+            "expiration": row["expiration"],
+            "forward": rounded(row["forward"], 3),
+            "interval": f"{row['forward_low']:.2f} to {row['forward_high']:.2f}",
+            "VX settle": rounded(row["settle"], 3),
+            "forward - VX": None if row["settle"] is None else rounded(row["forward"] - row["settle"], 3),
+            "pairs": row["n_pairs"],
+            "smile": row["status"],
+            "RMSE, vol points": rounded(row["rmse_vol_points"], 2),
+            "inside spread": rounded(row["share_inside_spread"], 2),
+        }
+        for row in joined.iter_rows(named=True)
+    ]
+
+
+def true_slices(market: SampleMarket, row: int, chain: Chain) -> pl.DataFrame:
+    """Return forward, discount factor and raw SVI parameters (null for VIX) of each slice of a simulated session.
+
+    SSVI is raw SVI with a = theta*(1 - rho^2)/2, b = theta*phi/2, m = -rho/phi, sigma = sqrt(1 - rho^2)/phi (Gatheral
+    and Jacquier 2014, section 4).
+    """
+    truth, path = chain.truth_eod, market.path
+    rho, gamma = float(path.rho[row]), path.model.smile_gamma
+    with np.errstate(invalid="ignore", divide="ignore"):
+        phi = float(path.eta[row]) * truth.theta**-gamma * (1.0 + truth.theta) ** (gamma - 1.0)
+        columns = {
+            "time_to_expiry": truth.years,
+            "forward": truth.forward,
+            "discount_factor": truth.discount_factor,
+            "theta": truth.theta,
+            "svi_a": 0.5 * truth.theta * (1.0 - rho**2),
+            "svi_b": 0.5 * truth.theta * phi,
+            "svi_rho": np.where(np.isnan(truth.theta), np.nan, rho),
+            "svi_m": -rho / phi,
+            "svi_sigma": np.sqrt(1.0 - rho**2) / phi,
+        }
+    keys = {"root": [item.root for item in chain.slices], "expiration": [item.expiration for item in chain.slices]}
+    found = pl.DataFrame(keys | columns, schema_overrides={"expiration": pl.Date})
+    return found.with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def true_vols(chain: Chain) -> pl.DataFrame:
+    """Return the vol of every option's true price at its true forward, null where the price determines none."""
+    truth, index = chain.truth_eod, chain.slice_index
+    vols, _ = implied_vol(
+        chain.true_eod,
+        truth.forward[index],
+        chain.strike / 1_000.0,
+        time_to_expiry=truth.years[index],
+        discount_factor=truth.discount_factor[index],
+        is_call=chain.is_call,
+    )
+    keys = pl.DataFrame(
+        {"root": [item.root for item in chain.slices], "expiration": [item.expiration for item in chain.slices]}
+    )[index]
+    return keys.with_columns(
+        pl.Series("strike", chain.strike / 1_000.0),
+        pl.Series("option_type", np.where(chain.is_call, "call", "put")),
+        pl.Series("true_vol", vols).fill_nan(None),
+    )
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What a night makes of a simulated session's file, beside the truth.
+
+    slices: feature.slice of live slices; truth of the same name ends in `_true`. options: those whose mid has a vol.
+    """
+
+    session: date
+    slices: pl.DataFrame
+    options: pl.DataFrame
+
+
+def recovered(market: SampleMarket, row: int) -> Recovered:
+    """Return a session of a sample market, priced from the file it prints without plants, beside its truth."""
+    (file,) = session_files(replace(market, plants=()), row)
+    quotes = read_table(file.name, file.payload, OPTION_QUOTE).filter(pl.col("snapshot_kind") == "close")
+    frames = cross_section(
+        quotes,
+        rates=TREASURY_RATE.empty(),
+        levels=INDEX_LEVEL.empty(),
+        session=file.session_date,
+        calendar=market.calendar,
+    )
+    chain = true_chain(market.path, row, calendar=market.calendar)
+    slices = frames[SLICE].join(true_slices(market, row, chain), on=SLICE_KEY, suffix="_true", validate="1:1")
+    options = frames[OPTION_ANALYTICS].join(true_vols(chain), on=QUOTE_KEY, validate="1:1")
+    return Recovered(
+        session=file.session_date,
+        slices=slices.filter(pl.col("time_to_expiry") > 0.0),
+        options=options.filter(pl.col("iv_status") == "ok"),
+    )
+
+
+def recovery_errors(found: Recovered) -> pl.DataFrame:
+    """Return (root, expiration, quantity, error, kind) of one session: one row per slice or option and quantity.
+
+    `kind` is SPX or VIX, weeklies included. Units are in the quantity's name; SVI parameters of VIX have no truth.
+    """
+    years, theta = pl.col("time_to_expiry"), pl.col("theta")
+    rate = (pl.col("discount_factor_true") / pl.col("discount_factor")).log() / years
+    of_slices = found.slices.select(
+        *SLICE_KEY,
+        (pl.col("forward") - pl.col("forward_true")).alias("forward, points"),
+        (pl.col("discount_factor") - pl.col("discount_factor_true")).alias("discount factor"),
+        (1e4 * rate).alias("zero rate, basis points"),
+        (100.0 * (at_the_money_vol() - (theta / years).sqrt())).alias("smile at the money, vol points"),
+        (pl.col("svi_a") / pl.col("svi_a_true") - 1.0).alias("SVI a, relative"),
+        (pl.col("svi_b") / pl.col("svi_b_true") - 1.0).alias("SVI b, relative"),
+        (pl.col("svi_rho") - pl.col("svi_rho_true")).alias("SVI rho"),
+        ((pl.col("svi_m") - pl.col("svi_m_true")) / theta.sqrt()).alias("SVI m, in sqrt(w(0))"),
+        (pl.col("svi_sigma") / pl.col("svi_sigma_true") - 1.0).alias("SVI sigma, relative"),
+    )
+    out = (pl.col("log_moneyness") >= 0.0) == (pl.col("option_type") == "call")
+    central = out & pl.col("delta").abs().is_between(0.05, 0.55)
+    of_mid, of_smile = (100.0 * (pl.col(name) - pl.col("true_vol")) for name in ("implied_vol_mid", "fitted_vol"))
+    of_options = found.options.select(
+        *SLICE_KEY,
+        pl.when(out).then(of_mid).alias("vol of the mid, out of the money, vol points"),
+        pl.when(central).then(of_mid).alias("vol of the mid, 5 to 55 delta, vol points"),
+        pl.when(central).then(of_smile).alias("vol of the smile, 5 to 55 delta, vol points"),
+    )
+    long = [
+        frame.unpivot(index=SLICE_KEY, variable_name="quantity", value_name="error")
+        for frame in (of_slices, of_options)
+    ]
+    return pl.concat(long).drop_nulls("error").with_columns(pl.col("root").str.slice(0, 3).alias("kind"))
+
+
+def at_the_money_vol() -> pl.Expr:
+    """Return the fitted vol at the forward, decimal, from the columns of feature.slice: sqrt(w(0)/tau)."""
+    root = (pl.col("svi_m") ** 2 + pl.col("svi_sigma") ** 2).sqrt()
+    variance = pl.col("svi_a") + pl.col("svi_b") * (root - pl.col("svi_rho") * pl.col("svi_m"))
+    return (variance / pl.col("time_to_expiry")).sqrt()
+
+
+def error_distribution(errors: pl.DataFrame) -> pl.DataFrame:
+    """Return count, median, 95th percentile and maximum of |error| by kind and quantity, in their first order."""
+    size = pl.col("error").abs()
+    return errors.group_by("kind", "quantity", maintain_order=True).agg(
+        pl.len().alias("n"),
+        size.median().alias("median"),
+        size.quantile(0.95, "linear").alias("p95"),
+        size.max().alias("max"),
+    )
+
+
+def sample_section(n_sessions: int) -> str:
+    """Return the recovery of a sample market's truth, over `n_sessions` chains."""
+    market = simulate_market(
+        calendar=trading_calendar(),
+        last_session=LAST_SESSION,
+        seed=SEED,
+        n_chain_sessions=n_sessions,
+        n_history_sessions=25,
+    )
+    sessions = [recovered(market, row) for row in market.chain_rows]
+    distribution = error_distribution(pl.concat([recovery_errors(found) for found in sessions]))
+    slices = pl.concat([found.slices for found in sessions])
+    bounded = slices.filter(pl.col("forward_low").is_not_null() & pl.col("forward_high").is_not_null())
+    inside = bounded.filter(pl.col("forward_true").is_between("forward_low", "forward_high")).height
+    refused = slices.filter((pl.col("n_quotes") >= MIN_SLICE_QUOTES) & pl.col("svi_a").is_null()).height
+    rows: list[dict[str, object]] = [
+        {
+            "underlying": row["kind"],
+            "quantity": row["quantity"],
+            "n": f"{row['n']:,}",
+            **{name: f"{row[name]:.3g}" for name in ("median", "p95", "max")},
+        }
+        for row in distribution.iter_rows(named=True)
+    ]
+    return SAMPLE.format(
+        n=n_sessions,
+        first=sessions[0].session,
+        last=sessions[-1].session,
+        seed=SEED,
+        inside=f"{inside:,} of {bounded.height:,}",
+        refused=f"{refused} of {slices.height:,}",
+        table=markdown(rows),
+    )
+
+
+def real_sections(folder: Path) -> str:
+    """Return the tables of every real chain in the folder of vendor files."""
+    levels = read_folder(folder / "index_history", INDEX_LEVEL).unique(["session_date", "symbol"], keep="first")
+    rates = read_folder(folder / "rates", TREASURY_RATE)
+    spx = sorted(priced_files(folder / "spx_options", rates=rates, levels=levels), key=lambda one: one.session)
+    vix = list(priced_files(folder / "vix_options", rates=rates, levels=levels))
+    futures = []
+    for expiration in sorted({day for one in vix for day in one.quotes["expiration"]}):
+        for path in sorted((folder / "vx_futures" / "current").rglob(f"VX_{expiration}.csv")):
+            futures.append(read_table(path.name, path.read_bytes(), FUTURES_SETTLEMENT))
+    sound = [one for one in spx if one.refusal is None]
+    vendors = [row for one in sound if (row := vendor_row(one)) is not None]
+    beside_futures = [{"session": one.session} | row for one in vix for row in future_rows(one, pl.concat(futures))]
+    everything = pl.concat([live_slices(one) for one in sound])
+    smiles = everything.filter(pl.col("svi_a").is_not_null())
+    n_clean = smiles.filter(pl.col("status") == "fitted").height
+    return CHAINS.format(
+        near=vix_sentence(spx),
+        tolerance=VIX_GAP_TOLERANCE,
+        vix=markdown([vix_row(one) for one in spx]),
+        n_slices=f"{everything.height:,}",
+        fitted=f"{smiles.height / everything.height:.2%}",
+        clean=f"{n_clean / smiles.height:.2%}",
+        rmse=rounded(quantile(smiles["rmse_vol_points"], 0.5), 2),
+        inside=rounded(quantile(smiles["share_inside_spread"], 0.5), 2),
+        smiles=markdown([smile_row(one) for one in sound]),
+        vendors=markdown(vendors),
+        futures=markdown(beside_futures),
+    )
+
+
+HEADER = """# Pricing: what it makes of real chains, and of a market whose truth is known
+
+Written by `python -m benchmarks.pricing_report --write docs/pricing.md`; no figure is typed by hand. Every snapshot is
+priced as a night prices it (`flows.cross_section`). What each figure means: the docstrings of `transforms/pricing` and
+the column comments in [data_dictionary.md](data_dictionary.md).
+"""
+
+CHAINS = """
+## Our own VIX beside the published close
+
+Cboe's method on the session's own quotes, its terms discounted with Treasury yields where a file has them, else with the
+rates the options imply. {near}
+
+The data gate `vix_gap` warns beyond {tolerance} points; `skipped` means that a term or the published close is missing. It
+warns where a download holds quotes of another hour: 2019-05-10 was downloaded before the next open. A gate that refuses
+the chain (last column) keeps it out of the database altogether.
+
+{vix}
+
+## Forwards and smiles
+
+Over the {n_slices} live slices with at least 6 usable quotes in chains that no gate refuses: {fitted} have a smile, of
+which {clean} without any arbitrage left; the median slice has an RMSE of {rmse} vol points (weighted by vega) and {inside}
+of its quotes inside the spread. `own rate` is the share of slices that determine their own discount factor; the others
+take it from the curve of those that do, or from Treasury yields. `condor strikes inside` is the share of out-of-the-money
+quotes with |delta| from 0.05 to 0.55 whose fitted vol lies between bid and ask vol.
+
+{smiles}
+
+## The vendor's vols and deltas
+
+Quotes 7 days to a year out whose delta is 0.1 to 0.9 in size. Vols in vol points, deltas of the spot. Where calls and
+puts lean to opposite sides, the vendor's forward is not the one the options imply at that instant.
+
+{vendors}
+
+## VIX options beside VX futures
+
+Each VIX slice's forward by put-call parity and the settlement of the future that expires with it, which was of 16:15 New
+York then; `close` quotes are of that instant, `eod_1545` of half an hour before, `non_regular` of the next morning. A
+dash: there is no file of that contract.
+
+{futures}
+"""
+
+SAMPLE = """
+## A sample market: how near the truth
+
+{n} sessions, {first} to {last}, seed {seed}, read back from the rounded quotes of the files it prints. Sizes of errors.
+The true forward lies within the no-arbitrage interval in {inside} slices; {refused} slices have no smile though they have
+6 quotes or more. A VIX smile is a mixture's, not an SVI, so its parameters have no truth. The five SVI parameters trade
+off against each other: smiles that agree to a hundredth of a vol point where quotes are can differ visibly in `a`, `rho`.
+
+{table}
+"""
+
+
+def main() -> None:
+    """Print the report, or write it to a file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sessions", type=int, default=20, help="chains of the sample market")
+    parser.add_argument("--write", type=Path)
+    arguments = parser.parse_args()
+    text = HEADER + (real_sections(REAL) if REAL.is_dir() else "") + sample_section(arguments.sessions)
+    if arguments.write:
+        arguments.write.write_text(text)
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()

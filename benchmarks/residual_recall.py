@@ -1,0 +1,157 @@
+"""Measure how many mispriced quotes surface_residual finds, and how many of its findings are true, against their size.
+
+Run from the checkout: python -m benchmarks.residual_recall. On the sample market's sessions quotes are moved: of
+twenty-four strikes a session the out-of-the-money quote is shifted, its spread unchanged, until its mid lies `size`
+half-spreads from the true price. A plant is found if a finding names its strike and side; a finding is true if it
+names a plant's. The quotes of the first sessions, which carry the history, are left as they are. Writes docs/residual_recall.md.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from flows.calendar import trading_calendar
+from transforms.mispricing.residual import (
+    residual_baseline,
+    residual_bucket_daily,
+    residuals,
+    surface_residual_findings,
+)
+from transforms.pricing.analytics import session_pricing
+from transforms.sample_market.chain import true_chain
+from transforms.sample_market.market import SampleMarket, simulate_market
+from transforms.sample_market.quotes import quoted_chain
+from transforms.sessions import option_close
+
+LAST_SESSION = date(2026, 1, 23)
+SEED = 20260123
+N_SESSIONS, N_HISTORY = 60, 20
+PLANTS_PER_SESSION = 24
+SIZES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
+REPORT = Path("docs/residual_recall.md")
+QUOTE = ["session_date", "root", "expiration", "strike"]
+
+
+@dataclass
+class Tally:
+    """Plants, plants found, findings, and findings that are plants."""
+
+    planted: int = 0
+    recalled: int = 0
+    found: int = 0
+    true: int = 0
+
+
+def session_quotes(market: SampleMarket, row: int) -> pl.DataFrame:
+    """Return core.option_quote rows of one clean sample session at its close, and `true_price` (points)."""
+    chain = true_chain(market.path, row, calendar=market.calendar)
+    quotes = quoted_chain(chain, seed=market.path.seed)
+    of_slice = pl.Series(chain.slice_index)
+    close = pl.lit(option_close(chain.session_date, calendar=market.calendar)).cast(pl.Datetime("us"))
+    return pl.DataFrame(
+        {
+            "root": pl.Series([item.root for item in chain.slices]).gather(of_slice),
+            "expiration": pl.Series([item.expiration for item in chain.slices]).gather(of_slice),
+            "strike": quotes.strike / 1_000.0,
+            "option_type": pl.Series(np.where(chain.is_call, "call", "put")),
+            "bid": quotes.bid_eod / 100.0,
+            "ask": quotes.ask_eod / 100.0,
+            "bid_size": quotes.bid_size_eod,
+            "ask_size": quotes.ask_size_eod,
+            "true_price": chain.true_eod,
+        }
+    ).with_columns(
+        pl.lit(chain.session_date).alias("session_date"),
+        pl.lit("close").alias("snapshot_kind"),
+        close.alias("quote_ts"),
+        pl.lit(chain.spot_eod).alias("spot"),
+        pl.when(pl.col("ask") > 0.0).then("ask").alias("ask"),
+    )
+
+
+def planted(quotes: pl.DataFrame, *, size: float, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return quotes of which some are moved `size` half-spreads from their true price, and the moved ones with their side.
+
+    Among out-of-the-money quotes worth 0.50 points or more that are bid; half are made rich, half cheap.
+    """
+    rng = np.random.default_rng(seed)
+    rows = quotes.with_row_index("row")
+    cheaper = pl.col("true_price") <= pl.col("true_price").min().over("root", "expiration", "strike")
+    own = rows.filter(cheaper & (pl.col("true_price") >= 0.5) & (pl.col("bid") > 0.0) & pl.col("ask").is_not_null())
+    chosen = own[np.sort(rng.choice(own.height, PLANTS_PER_SESSION, replace=False))]
+    sign = np.where(np.arange(chosen.height) % 2 == 0, 1.0, -1.0)
+    half = 0.5 * (chosen["ask"] - chosen["bid"]).to_numpy()
+    # A cheap quote cannot be bid below nothing.
+    middle = np.maximum(chosen["true_price"].to_numpy() + sign * size * half, half + 0.01)
+    moved = chosen.with_columns(
+        pl.Series("bid", middle - half),
+        pl.Series("ask", middle + half),
+        pl.Series("side", np.where(sign > 0.0, "sell", "buy")),
+    )
+    real = (moved["true_price"] - pl.Series(middle)).abs() >= 0.999 * size * half
+    changed = rows.update(moved.select("row", "bid", "ask"), on="row", how="left").drop("row")
+    return changed, moved.filter(real).select(*QUOTE, "side")
+
+
+def recall_by_size(*, n_sessions: int = N_SESSIONS, n_history: int = N_HISTORY, sizes: tuple[float, ...] = SIZES) -> dict[float, Tally]:
+    """Return the tally of each size over the sessions after the first `n_history`."""
+    calendar = trading_calendar()
+    market = simulate_market(
+        calendar=calendar, last_session=LAST_SESSION, seed=SEED, n_chain_sessions=n_sessions, n_history_sessions=20
+    )
+    tallies = {size: Tally() for size in sizes}
+    history: list[pl.DataFrame] = []
+    for number, row in enumerate(market.chain_rows):
+        quotes = session_quotes(market, row)
+        clean = residuals(session_pricing(quotes, calendar=calendar).options, quotes)
+        history.append(residual_bucket_daily(clean))
+        if number < n_history:
+            continue
+        baseline = residual_baseline(pl.concat(history), calendar=calendar)
+        for size, tally in tallies.items():
+            changed, plants = planted(quotes, size=size, seed=SEED + number)
+            rows = residuals(session_pricing(changed, calendar=calendar).options, changed)
+            found = findings_frame(rows, baseline)
+            true = found.join(plants, on=[*QUOTE, "side"], how="semi").height
+            tally.planted += plants.height
+            tally.recalled += plants.join(found, on=[*QUOTE, "side"], how="semi").height
+            tally.found += found.height
+            tally.true += true
+    return tallies
+
+
+def findings_frame(rows: pl.DataFrame, baseline: pl.DataFrame) -> pl.DataFrame:
+    """Return session, slice, strike and side of every finding."""
+    session = rows["session_date"][0]
+    legs = [finding.legs[0] for finding in surface_residual_findings(rows, baseline)]
+    return pl.DataFrame(
+        [(session, leg.root, leg.expiration, leg.strike, leg.side) for leg in legs],
+        schema={**{name: rows.schema[name] for name in QUOTE}, "side": pl.String()},
+        orient="row",
+    )
+
+
+def main() -> None:
+    """Print the table and write it to docs."""
+    lines = ["| size, half-spreads | planted | found | recall | findings | true | precision |", "|---|---|---|---|---|---|---|"]
+    for size, tally in recall_by_size().items():
+        recall, precision = tally.recalled / tally.planted, tally.true / max(tally.found, 1)
+        lines.append(
+            f"| {size:.2f} | {tally.planted} | {tally.recalled} | {recall:.1%} | {tally.found} | {tally.true} | {precision:.1%} |"
+        )
+    table = "\n".join(lines)
+    print(table)
+    REPORT.write_text(
+        "# How well surface_residual finds mispriced quotes\n\n"
+        f"Sample market, seed {SEED}: {N_SESSIONS} sessions to {LAST_SESSION}, the first {N_HISTORY} left clean for the "
+        f"history; on each of the others {PLANTS_PER_SESSION} out-of-the-money quotes worth at least 0.50 points are moved until their mid lies "
+        "`size` half-spreads from the true price (their own spread unchanged). At size 1 the true price is on the edge of the quote and there is nothing to find. Written by `python -m benchmarks.residual_recall`.\n\n"
+        f"{table}\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

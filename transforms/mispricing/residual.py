@@ -1,0 +1,226 @@
+"""Quotes that the smile does not fit: the fitted price outside bid and ask, measured against what is usual there.
+
+A residual is counted in half-spreads, (mid - fitted price)/half-spread: 0 in the middle of the market, +1 where the
+fitted price is the bid, -1 where it is the ask. In that unit the wide wings and the tight money compare, which points
+and vol points do not; both are kept beside it. What is usual is the mean and deviation of a bucket of delta and days
+to expiration over the sessions before, kept as counts and sums in feature.residual_bucket_daily.
+"""
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from transforms.indicators.session_grid import numbered_sessions
+from transforms.mispricing.calendar import option_leg
+from transforms.mispricing.findings import Finding
+from transforms.sessions import TradingCalendar
+
+Floats = NDArray[np.float64]
+
+QUOTE_KEY = ["session_date", "root", "expiration", "strike", "option_type"]
+BUCKET = ["root", "delta_bucket", "dte_bucket"]
+DELTA_EDGES = (0.02, 0.10, 0.25, 0.50, 0.75, 0.90)
+DTE_EDGES = (7, 30, 60, 120, 365)
+# A usual residual is not known from fewer quotes, nor from fewer sessions: neighbors in a session err together.
+MIN_QUOTES, MIN_SESSIONS = 30, 5
+# Without history the session itself, misfit and all, is the yardstick, so more is asked of a quote.
+MIN_Z_WITHOUT_HISTORY = 5.0
+# Median absolute deviation of a standard normal.
+NORMAL_MAD = 0.6744897501960817
+AGAINST_HISTORY = "against the smile through the mids; unusual for its bucket over the sessions before"
+AGAINST_SESSION = "against the smile through the mids; no history yet, unusual for its bucket in this session"
+
+RESIDUAL_BUCKET_COLUMNS: dict[str, pl.DataType] = {
+    "session_date": pl.Date(),
+    "root": pl.String(),
+    "delta_bucket": pl.String(),
+    "dte_bucket": pl.String(),
+    "n_quotes": pl.Int64(),
+    "sum_residual": pl.Float64(),
+    "sum_squared_residual": pl.Float64(),
+}
+
+
+def residuals(option_analytics: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFrame:
+    """Return how far the smile lies from every two-sided quote: one row per option, sorted by key.
+
+    Parameters
+    ----------
+    option_analytics : feature.option_analytics rows of any sessions
+    quotes : core.option_quote rows of the same sessions
+
+    Returns
+    -------
+    DataFrame
+        The quote's key, bid, ask, sizes, snapshot_kind, and: half_spread (points), fitted_price (points),
+        residual_half_spreads, delta_bucket, dte_bucket, side (`sell` where the fitted price is below the bid, `buy`
+        where it is above the ask, null inside), residual_points (distance of the fitted price from the side traded, null
+        inside) and vol_points (the same in vol points; null where that price has no vol). Quotes without a bid, without
+        a mid vol or on a refused smile have no row.
+    """
+    bid, ask, fitted = pl.col("bid"), pl.col("ask"), pl.col("fitted_price")
+    return (
+        option_analytics.lazy()
+        .filter(fitted.is_not_null() & pl.col("delta").is_not_null())
+        .select(*QUOTE_KEY, "delta", "fitted_price", "fitted_vol", "implied_vol_bid", "implied_vol_ask")
+        .join(
+            quotes.lazy().select(*QUOTE_KEY, "bid", "ask", "bid_size", "ask_size", "snapshot_kind"),
+            on=QUOTE_KEY,
+            how="inner",
+            validate="1:1",
+        )
+        .filter((bid > 0.0) & (ask > bid))
+        .with_columns(
+            (0.5 * (ask - bid)).alias("half_spread"),
+            pl.when(fitted < bid).then(pl.lit("sell")).when(fitted > ask).then(pl.lit("buy")).alias("side"),
+            pl.col("delta").abs().cut(list(DELTA_EDGES)).cast(pl.String).alias("delta_bucket"),
+            (pl.col("expiration") - pl.col("session_date"))
+            .dt.total_days()
+            .cast(pl.Float64)
+            .cut(list(DTE_EDGES))
+            .cast(pl.String)
+            .alias("dte_bucket"),
+        )
+        .with_columns(
+            ((0.5 * (bid + ask) - fitted) / pl.col("half_spread")).alias("residual_half_spreads"),
+            pl.concat_str("option_type", pl.lit(" "), "delta_bucket").alias("delta_bucket"),
+            pl.when(pl.col("side") == "sell")
+            .then(bid - fitted)
+            .when(pl.col("side") == "buy")
+            .then(fitted - ask)
+            .alias("residual_points"),
+            pl.when(pl.col("side") == "sell")
+            .then(100.0 * (pl.col("implied_vol_bid") - pl.col("fitted_vol")))
+            .when(pl.col("side") == "buy")
+            .then(100.0 * (pl.col("fitted_vol") - pl.col("implied_vol_ask")))
+            .alias("vol_points"),
+        )
+        .drop("delta", "fitted_vol", "implied_vol_bid", "implied_vol_ask")
+        .sort(QUOTE_KEY)
+        .collect()
+    )
+
+
+def residual_bucket_daily(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return feature.residual_bucket_daily: count, sum and sum of squares of residual_half_spreads per bucket and session.
+
+    `rows` is `residuals` of any sessions. The sums run in the order of the quotes' key, so that they do not depend on
+    threads.
+    """
+    key = ["session_date", *BUCKET]
+    rows = rows.sort(QUOTE_KEY)
+    groups = rows.select(key).unique().sort(key)
+    if rows.is_empty():
+        return groups.with_columns(
+            pl.lit(0, pl.Int64).alias("n_quotes"),
+            pl.lit(0.0).alias("sum_residual"),
+            pl.lit(0.0).alias("sum_squared_residual"),
+        )
+    group = (
+        rows.select(key)
+        .join(groups.with_row_index("group"), on=key, how="left", validate="m:1", maintain_order="left")["group"]
+        .to_numpy()
+    )
+    value = rows["residual_half_spreads"].to_numpy()
+    return groups.with_columns(
+        pl.Series("n_quotes", np.bincount(group), dtype=pl.Int64),
+        pl.Series("sum_residual", np.bincount(group, weights=value)),
+        pl.Series("sum_squared_residual", np.bincount(group, weights=value * value)),
+    )
+
+
+def residual_baseline(
+    bucket_daily: pl.DataFrame, *, calendar: TradingCalendar, residual_window: int = 60
+) -> pl.DataFrame:
+    """Return what was usual before each session: one row per row of feature.residual_bucket_daily, sorted by its key.
+
+    Parameters
+    ----------
+    bucket_daily : feature.residual_bucket_daily, all sessions from the first
+    residual_window : sessions of the calendar before the row's own, which is not among them
+
+    Returns
+    -------
+    DataFrame
+        session_date, root, delta_bucket, dte_bucket, n_sessions and n_quotes in the window, and mean_residual and
+        residual_deviation (half-spreads; sample standard deviation), null below MIN_SESSIONS or MIN_QUOTES.
+    """
+    key = ["session_date", *BUCKET]
+    rows = bucket_daily.join(
+        numbered_sessions(calendar).collect(), on="session_date", how="inner", validate="m:1"
+    ).sort(key)
+    buckets = rows.select(BUCKET).unique().sort(BUCKET).with_row_index("bucket")
+    place = rows.join(buckets, on=BUCKET, how="left", validate="m:1", maintain_order="left")["bucket"].to_numpy()
+    number = rows["session_number"].to_numpy()
+    first = int(number.min()) if number.size else 0
+    span = int(number.max()) - first + 1 if number.size else 0
+    windows = {}
+    for name in ("n_sessions", "n_quotes", "sum_residual", "sum_squared_residual"):
+        daily = np.zeros((buckets.height, span + residual_window))
+        daily[place, number - first + residual_window] = 1.0 if name == "n_sessions" else rows[name].to_numpy()
+        # Each window is summed by itself: a running sum would differ in its last bits with where it started.
+        sliding = np.lib.stride_tricks.sliding_window_view(daily, residual_window, axis=1)
+        windows[name] = sliding[place, number - first].sum(axis=1)
+    n = windows["n_quotes"]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = windows["sum_residual"] / n
+        variance = (windows["sum_squared_residual"] - n * mean * mean) / (n - 1.0)
+        known = (n >= MIN_QUOTES) & (windows["n_sessions"] >= MIN_SESSIONS) & (variance > 0.0)
+        deviation = np.sqrt(np.where(known, variance, np.nan))
+    return rows.select(
+        *key,
+        pl.Series("n_sessions", windows["n_sessions"].astype(np.int64)),
+        pl.Series("n_quotes", n.astype(np.int64)),
+        pl.Series("mean_residual", np.where(known, mean, np.nan), nan_to_null=True),
+        pl.Series("residual_deviation", deviation, nan_to_null=True),
+    )
+
+
+def surface_residual_findings(rows: pl.DataFrame, baseline: pl.DataFrame, *, min_z: float = 3.0) -> list[Finding]:
+    """Return the quotes of one session that the smile leaves outside and that stand out from what is usual there.
+
+    Parameters
+    ----------
+    rows : `residuals` of one session
+    baseline : `residual_baseline`, at least the session's own rows
+    min_z : deviations from the usual residual, away from the fitted price
+
+    Notes
+    -----
+    z_score is (residual - mean)/deviation of the bucket's history, signed so that the side traded is positive. A bucket
+    without enough history has none: its quotes are judged against the bucket's own median and median absolute
+    deviation of the session, at MIN_Z_WITHOUT_HISTORY. A call and a put of one strike that stand out on the same side
+    are one finding, the larger in half-spreads. `indicative`: the smile is fitted to mids.
+    """
+    value, bucket = pl.col("residual_half_spreads"), ["session_date", *BUCKET]
+    away = pl.when(pl.col("side") == "sell").then(1.0).otherwise(-1.0)
+    deviation = (value - value.median().over(bucket)).abs().median().over(bucket) / NORMAL_MAD
+    found = (
+        rows.join(baseline, on=bucket, how="left", validate="m:1")
+        .with_columns(
+            (away * (value - pl.col("mean_residual")) / pl.col("residual_deviation")).alias("z_score"),
+            (away * (value - value.median().over(bucket)) / deviation).alias("z_of_session"),
+        )
+        .filter(pl.col("side").is_not_null())
+        .filter(
+            (pl.col("z_score") >= min_z)
+            | (pl.col("z_score").is_null() & (pl.col("z_of_session") >= MIN_Z_WITHOUT_HISTORY))
+        )
+        .sort(value.abs(), *QUOTE_KEY, descending=[True, *(False for _ in QUOTE_KEY)])
+        .unique(["session_date", "root", "expiration", "strike", "side"], keep="first", maintain_order=True)
+    )
+    return [
+        Finding(
+            kind="surface_residual",
+            root=row["root"],
+            expiration=row["expiration"],
+            legs=(option_leg(row, side=row["side"], quantity=1.0),),
+            confidence="indicative",
+            from_flagged_quotes=row["snapshot_kind"] == "non_regular",
+            note=AGAINST_HISTORY if row["z_score"] is not None else AGAINST_SESSION,
+            edge_points=row["residual_points"],
+            vol_points=row["vol_points"],
+            z_score=row["z_score"],
+        )
+        for row in found.iter_rows(named=True)
+    ]
