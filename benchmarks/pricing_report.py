@@ -7,21 +7,26 @@ beside them. Simulated: `--sessions` chains of a sample market, read back from t
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from benchmarks.pricing_recovery import (
+    QUOTE_KEY,
+    SLICE_KEY,
+    error_distribution,
+    read_table,
+    recovered,
+    recovery_errors,
+)
 from flows.calendar import trading_calendar
 from flows.cross_section import cross_section
-from flows.sources import open_delivery, recognize
 from transforms.errors import DataError
-from transforms.pricing.implied_vol import implied_vol
 from transforms.quality import VIX_GAP_TOLERANCE, session_gates, snapshot_summary, vix_gap_check
-from transforms.sample_market.chain import Chain, true_chain
-from transforms.sample_market.market import SampleMarket, session_files, simulate_market
+from transforms.sample_market.market import simulate_market
 from transforms.schemas import (
     FUTURES_SETTLEMENT,
     INDEX_LEVEL,
@@ -30,8 +35,8 @@ from transforms.schemas import (
     SLICE,
     TREASURY_RATE,
     VARIANCE_DAILY,
-    Table,
 )
+from transforms.table_schema import Table
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 REAL = CHECKOUT.parent / "shared" / "data"
@@ -40,8 +45,6 @@ MIN_QUOTES = 500
 # A smile of five parameters takes six quotes.
 MIN_SLICE_QUOTES = 6
 LAST_SESSION, SEED = date(2026, 1, 23), 20260123
-QUOTE_KEY = ["root", "expiration", "strike", "option_type"]
-SLICE_KEY = ["root", "expiration"]
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,6 @@ class Priced:
     quotes: pl.DataFrame
     refusal: str | None
     frames: dict[Table, pl.DataFrame]
-
-
-def read_table(name: str, payload: bytes, table: Table) -> pl.DataFrame:
-    """Return the rows of one table that a vendor file holds; without rows if it holds none."""
-    delivery = open_delivery(name, payload)
-    frames = recognize(delivery).read(delivery, calendar=trading_calendar()).frames
-    return frames[table.full_name] if table.full_name in frames else table.empty()
 
 
 def read_folder(folder: Path, table: Table) -> pl.DataFrame:
@@ -131,10 +127,10 @@ def vix_sentence(spx: list[Priced]) -> str:
     """Return how many full Cboe chains of 2022 on agree with the published VIX, and how well."""
     sessions = {one.session: one for one in spx if one.file.startswith("spx_") and one.session.year >= 2022}
     gaps = pl.concat([one.frames[VARIANCE_DAILY] for one in sessions.values()])["vix_gap"].drop_nulls().abs()
-    within = {limit: f"{(gaps <= limit).sum()}" for limit in (0.05, 0.01)}
+    within = {limit: gaps.filter(gaps <= limit).len() for limit in (0.05, 0.01)}
     return (
-        f"Of the {gaps.len()} sessions from 2022 on with a full Cboe chain, {within[0.05]} agree with the published close "
-        f"within 0.05 points and {within[0.01]} within 0.01."
+        f"Of the {gaps.len()} sessions from 2022 on with a full Cboe chain, {within[0.05]} agree with the published "
+        f"close within 0.05 points and {within[0.01]} within 0.01."
     )
 
 
@@ -174,7 +170,8 @@ def condor_share(one: Priced) -> float | None:
         & pl.col("delta").abs().is_between(0.05, 0.55)
         & ((pl.col("log_moneyness") >= 0.0) == (pl.col("option_type") == "call"))
     )
-    return central.select(pl.col("fitted_vol").is_between("implied_vol_bid", "implied_vol_ask").mean()).item()
+    inside = central.filter(pl.col("fitted_vol").is_between("implied_vol_bid", "implied_vol_ask"))
+    return inside.height / central.height if central.height else None
 
 
 def vendor_row(one: Priced) -> dict[str, object] | None:
@@ -195,7 +192,7 @@ def vendor_row(one: Priced) -> dict[str, object] | None:
     if compared.is_empty():
         return None
     vol = 100.0 * (compared["implied_vol_mid"] - compared["vendor_implied_vol"])
-    # The vendor's delta is that of the spot, with no dividend.
+    # The vendor's delta is that of the spot.
     delta = compared["delta_spot"] - compared["vendor_delta"]
     calls = compared["option_type"] == "call"
     return {
@@ -230,139 +227,6 @@ def future_rows(one: Priced, futures: pl.DataFrame) -> list[dict[str, object]]:
         }
         for row in joined.iter_rows(named=True)
     ]
-
-
-def true_slices(market: SampleMarket, row: int, chain: Chain) -> pl.DataFrame:
-    """Return forward, discount factor and raw SVI parameters (null for VIX) of each slice of a simulated session.
-
-    SSVI is raw SVI with a = theta*(1 - rho^2)/2, b = theta*phi/2, m = -rho/phi, sigma = sqrt(1 - rho^2)/phi (Gatheral
-    and Jacquier 2014, section 4).
-    """
-    truth, path = chain.truth_eod, market.path
-    rho, gamma = float(path.rho[row]), path.model.smile_gamma
-    with np.errstate(invalid="ignore", divide="ignore"):
-        phi = float(path.eta[row]) * truth.theta**-gamma * (1.0 + truth.theta) ** (gamma - 1.0)
-        columns = {
-            "time_to_expiry": truth.years,
-            "forward": truth.forward,
-            "discount_factor": truth.discount_factor,
-            "theta": truth.theta,
-            "svi_a": 0.5 * truth.theta * (1.0 - rho**2),
-            "svi_b": 0.5 * truth.theta * phi,
-            "svi_rho": np.where(np.isnan(truth.theta), np.nan, rho),
-            "svi_m": -rho / phi,
-            "svi_sigma": np.sqrt(1.0 - rho**2) / phi,
-        }
-    keys = {"root": [item.root for item in chain.slices], "expiration": [item.expiration for item in chain.slices]}
-    found = pl.DataFrame(keys | columns, schema_overrides={"expiration": pl.Date})
-    return found.with_columns(pl.col(pl.Float64).fill_nan(None))
-
-
-def true_vols(chain: Chain) -> pl.DataFrame:
-    """Return the vol of every option's true price at its true forward, null where the price determines none."""
-    truth, index = chain.truth_eod, chain.slice_index
-    vols, _ = implied_vol(
-        chain.true_eod,
-        truth.forward[index],
-        chain.strike / 1_000.0,
-        time_to_expiry=truth.years[index],
-        discount_factor=truth.discount_factor[index],
-        is_call=chain.is_call,
-    )
-    keys = pl.DataFrame(
-        {"root": [item.root for item in chain.slices], "expiration": [item.expiration for item in chain.slices]}
-    )[index]
-    return keys.with_columns(
-        pl.Series("strike", chain.strike / 1_000.0),
-        pl.Series("option_type", np.where(chain.is_call, "call", "put")),
-        pl.Series("true_vol", vols).fill_nan(None),
-    )
-
-
-@dataclass(frozen=True)
-class Recovered:
-    """What a night makes of a simulated session's file, beside the truth.
-
-    slices: feature.slice of live slices; truth of the same name ends in `_true`. options: those whose mid has a vol.
-    """
-
-    session: date
-    slices: pl.DataFrame
-    options: pl.DataFrame
-
-
-def recovered(market: SampleMarket, row: int) -> Recovered:
-    """Return a session of a sample market, priced from the file it prints without plants, beside its truth."""
-    (file,) = session_files(replace(market, plants=()), row)
-    quotes = read_table(file.name, file.payload, OPTION_QUOTE).filter(pl.col("snapshot_kind") == "close")
-    frames = cross_section(
-        quotes,
-        rates=TREASURY_RATE.empty(),
-        levels=INDEX_LEVEL.empty(),
-        session=file.session_date,
-        calendar=market.calendar,
-    )
-    chain = true_chain(market.path, row, calendar=market.calendar)
-    slices = frames[SLICE].join(true_slices(market, row, chain), on=SLICE_KEY, suffix="_true", validate="1:1")
-    options = frames[OPTION_ANALYTICS].join(true_vols(chain), on=QUOTE_KEY, validate="1:1")
-    return Recovered(
-        session=file.session_date,
-        slices=slices.filter(pl.col("time_to_expiry") > 0.0),
-        options=options.filter(pl.col("iv_status") == "ok"),
-    )
-
-
-def recovery_errors(found: Recovered) -> pl.DataFrame:
-    """Return (root, expiration, quantity, error, kind) of one session: one row per slice or option and quantity.
-
-    `kind` is SPX or VIX, weeklies included. Units are in the quantity's name; SVI parameters of VIX have no truth.
-    """
-    years, theta = pl.col("time_to_expiry"), pl.col("theta")
-    rate = (pl.col("discount_factor_true") / pl.col("discount_factor")).log() / years
-    of_slices = found.slices.select(
-        *SLICE_KEY,
-        (pl.col("forward") - pl.col("forward_true")).alias("forward, points"),
-        (pl.col("discount_factor") - pl.col("discount_factor_true")).alias("discount factor"),
-        (1e4 * rate).alias("zero rate, basis points"),
-        (100.0 * (at_the_money_vol() - (theta / years).sqrt())).alias("smile at the money, vol points"),
-        (pl.col("svi_a") / pl.col("svi_a_true") - 1.0).alias("SVI a, relative"),
-        (pl.col("svi_b") / pl.col("svi_b_true") - 1.0).alias("SVI b, relative"),
-        (pl.col("svi_rho") - pl.col("svi_rho_true")).alias("SVI rho"),
-        ((pl.col("svi_m") - pl.col("svi_m_true")) / theta.sqrt()).alias("SVI m, in sqrt(w(0))"),
-        (pl.col("svi_sigma") / pl.col("svi_sigma_true") - 1.0).alias("SVI sigma, relative"),
-    )
-    out = (pl.col("log_moneyness") >= 0.0) == (pl.col("option_type") == "call")
-    central = out & pl.col("delta").abs().is_between(0.05, 0.55)
-    of_mid, of_smile = (100.0 * (pl.col(name) - pl.col("true_vol")) for name in ("implied_vol_mid", "fitted_vol"))
-    of_options = found.options.select(
-        *SLICE_KEY,
-        pl.when(out).then(of_mid).alias("vol of the mid, out of the money, vol points"),
-        pl.when(central).then(of_mid).alias("vol of the mid, 5 to 55 delta, vol points"),
-        pl.when(central).then(of_smile).alias("vol of the smile, 5 to 55 delta, vol points"),
-    )
-    long = [
-        frame.unpivot(index=SLICE_KEY, variable_name="quantity", value_name="error")
-        for frame in (of_slices, of_options)
-    ]
-    return pl.concat(long).drop_nulls("error").with_columns(pl.col("root").str.slice(0, 3).alias("kind"))
-
-
-def at_the_money_vol() -> pl.Expr:
-    """Return the fitted vol at the forward, decimal, from the columns of feature.slice: sqrt(w(0)/tau)."""
-    root = (pl.col("svi_m") ** 2 + pl.col("svi_sigma") ** 2).sqrt()
-    variance = pl.col("svi_a") + pl.col("svi_b") * (root - pl.col("svi_rho") * pl.col("svi_m"))
-    return (variance / pl.col("time_to_expiry")).sqrt()
-
-
-def error_distribution(errors: pl.DataFrame) -> pl.DataFrame:
-    """Return count, median, 95th percentile and maximum of |error| by kind and quantity, in their first order."""
-    size = pl.col("error").abs()
-    return errors.group_by("kind", "quantity", maintain_order=True).agg(
-        pl.len().alias("n"),
-        size.median().alias("median"),
-        size.quantile(0.95, "linear").alias("p95"),
-        size.max().alias("max"),
-    )
 
 
 def sample_section(n_sessions: int) -> str:
@@ -433,45 +297,45 @@ def real_sections(folder: Path) -> str:
 
 HEADER = """# Pricing: what it makes of real chains, and of a market whose truth is known
 
-Written by `python -m benchmarks.pricing_report --write docs/pricing.md`; no figure is typed by hand. Every snapshot is
-priced as a night prices it (`flows.cross_section`). What each figure means: the docstrings of `transforms/pricing` and
-the column comments in [data_dictionary.md](data_dictionary.md).
+Written by `python -m benchmarks.pricing_report --write docs/pricing.md`; no figure is typed by hand. Every snapshot
+is priced as a night prices it (`flows.cross_section`). What each figure means: the docstrings of
+`transforms/pricing` and the column comments in [data_dictionary.md](data_dictionary.md).
 """
 
 CHAINS = """
 ## Our own VIX beside the published close
 
-Cboe's method on the session's own quotes, its terms discounted with Treasury yields where a file has them, else with the
-rates the options imply. {near}
+Cboe's method on the session's own quotes, its terms discounted with Treasury yields where a file has them, else
+with the rates the options imply. {near}
 
-The data gate `vix_gap` warns beyond {tolerance} points; `skipped` means that a term or the published close is missing. It
-warns where a download holds quotes of another hour: 2019-05-10 was downloaded before the next open. A gate that refuses
-the chain (last column) keeps it out of the database altogether.
+The data gate `vix_gap` warns beyond {tolerance} points; `skipped` means that a term or the published close is
+missing. It warns where a download holds quotes of another hour: 2019-05-10 was downloaded before the next open. A
+gate that refuses the chain (last column) keeps it out of the database altogether.
 
 {vix}
 
 ## Forwards and smiles
 
-Over the {n_slices} live slices with at least 6 usable quotes in chains that no gate refuses: {fitted} have a smile, of
-which {clean} without any arbitrage left; the median slice has an RMSE of {rmse} vol points (weighted by vega) and {inside}
-of its quotes inside the spread. `own rate` is the share of slices that determine their own discount factor; the others
-take it from the curve of those that do, or from Treasury yields. `condor strikes inside` is the share of out-of-the-money
-quotes with |delta| from 0.05 to 0.55 whose fitted vol lies between bid and ask vol.
+Over the {n_slices} live slices with at least 6 usable quotes in chains that no gate refuses: {fitted} have a smile,
+of which {clean} without any arbitrage left; the median slice has an RMSE of {rmse} vol points (weighted by vega)
+and {inside} of its quotes inside the spread. `own rate` is the share of slices that determine their own discount
+factor; the others take it from the curve of those that do, or from Treasury yields. `condor strikes inside` is the
+share of out-of-the-money quotes with |delta| from 0.05 to 0.55 whose fitted vol lies between bid and ask vol.
 
 {smiles}
 
 ## The vendor's vols and deltas
 
-Quotes 7 days to a year out whose delta is 0.1 to 0.9 in size. Vols in vol points, deltas of the spot. Where calls and
-puts lean to opposite sides, the vendor's forward is not the one the options imply at that instant.
+Quotes 7 days to a year out whose delta is 0.1 to 0.9 in size. Vols in vol points, deltas of the spot. Where calls
+and puts lean to opposite sides, the vendor's forward is not the one the options imply at that instant.
 
 {vendors}
 
 ## VIX options beside VX futures
 
-Each VIX slice's forward by put-call parity and the settlement of the future that expires with it, which was of 16:15 New
-York then; `close` quotes are of that instant, `eod_1545` of half an hour before, `non_regular` of the next morning. A
-dash: there is no file of that contract.
+Each VIX slice's forward by put-call parity and the settlement of the future that expires with it, which was of
+16:15 New York then; `close` quotes are of that instant, `eod_1545` of half an hour before, `non_regular` of the
+next morning. A dash: there is no file of that contract.
 
 {futures}
 """
@@ -479,10 +343,11 @@ dash: there is no file of that contract.
 SAMPLE = """
 ## A sample market: how near the truth
 
-{n} sessions, {first} to {last}, seed {seed}, read back from the rounded quotes of the files it prints. Sizes of errors.
-The true forward lies within the no-arbitrage interval in {inside} slices; {refused} slices have no smile though they have
-6 quotes or more. A VIX smile is a mixture's, not an SVI, so its parameters have no truth. The five SVI parameters trade
-off against each other: smiles that agree to a hundredth of a vol point where quotes are can differ visibly in `a`, `rho`.
+{n} sessions, {first} to {last}, seed {seed}, read back from the rounded quotes of the files it prints. Sizes of
+errors. The true forward lies within the no-arbitrage interval in {inside} slices; {refused} slices have no smile
+though they have 6 quotes or more. A VIX smile is a mixture's, not an SVI, so its parameters have no truth. The five
+SVI parameters trade off against each other: smiles that agree to a hundredth of a vol point where quotes are can
+differ visibly in `a`, `rho`.
 
 {table}
 """

@@ -28,6 +28,7 @@ from transforms.sessions import option_close
 
 LAST_SESSION = date(2026, 1, 23)
 SEED = 20260123
+FEE = 0.65
 N_SESSIONS, N_HISTORY = 60, 20
 PLANTS_PER_SESSION = 24
 SIZES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
@@ -125,13 +126,8 @@ def recall_by_size(*, n_sessions: int = N_SESSIONS, n_history: int = N_HISTORY, 
 
 def findings_frame(rows: pl.DataFrame, baseline: pl.DataFrame) -> pl.DataFrame:
     """Return session, slice, strike and side of every finding."""
-    session = rows["session_date"][0]
-    legs = [finding.legs[0] for finding in surface_residual_findings(rows, baseline)]
-    return pl.DataFrame(
-        [(session, leg.root, leg.expiration, leg.strike, leg.side) for leg in legs],
-        schema={**{name: rows.schema[name] for name in QUOTE}, "side": pl.String()},
-        orient="row",
-    )
+    legs = surface_residual_findings(rows, baseline, fee_per_contract=FEE).legs
+    return legs.select(*QUOTE, "side")
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ class Analyzed:
 def analyze_sessions(
     warehouse: Warehouse, *, sessions: Sequence[date], settings: Settings, calendar: TradingCalendar
 ) -> Analyzed:
-    """Compute the cross-section of `sessions` and of every published night whose quotes changed, then the daily features.
+    """Compute the cross-section of `sessions` and of every published night whose quotes changed, then daily features.
 
     A cross-section made by other code than today's stays as it is until its session is run again.
     """

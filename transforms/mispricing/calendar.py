@@ -6,15 +6,13 @@ less than the discounted intrinsic value on its forward. Puts mirror this with K
 strikes over F: no near bid may exceed a far ask at the same or a lower (puts: higher) relative strike.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from transforms.mispricing.findings import MULTIPLIER, Finding, Leg, Side
+from transforms.mispricing.finding_frames import LEG_COLUMNS, OPTION_MULTIPLIER, FindingFrames, finding_frames
 from transforms.pricing.slice_grid import SLICE_KEY, SliceGrid, slice_grid
 
 Floats = NDArray[np.float64]
@@ -47,8 +45,8 @@ class Crossings:
         return Crossings(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
-def calendar_findings(quotes: pl.DataFrame, slices: pl.DataFrame, *, fees: Mapping[str, float]) -> list[Finding]:
-    """Return the calendar crossings of one session that are worth more than their fees: the best of each pair of slices.
+def calendar_findings(quotes: pl.DataFrame, slices: pl.DataFrame, *, fee_per_contract: float) -> FindingFrames:
+    """Return the calendar crossings of one session worth more than their fees: the best of each pair of slices.
 
     Parameters
     ----------
@@ -56,7 +54,7 @@ def calendar_findings(quotes: pl.DataFrame, slices: pl.DataFrame, *, fees: Mappi
         Index points; a bid of 0 sells nothing, a null ask buys nothing.
     slices : feature.slice rows of the same session
         Expired slices and slices without a forward are skipped.
-    fees : dollars a contract by root
+    fee_per_contract : dollars
 
     Notes
     -----
@@ -67,57 +65,67 @@ def calendar_findings(quotes: pl.DataFrame, slices: pl.DataFrame, *, fees: Mappi
     grid = slice_grid(quotes.filter(pl.col("root").is_in(ROOTS)))
     facts = grid.slices.join(slices, on=SLICE_KEY, how="left", validate="1:1", maintain_order="left")
     found = calendar_crossings(grid, facts)
-    fee = grid.slices["root"].replace_strict(dict(fees), default=0.0, return_dtype=pl.Float64).to_numpy()
-    paid = fee[found.near_slice] + fee[found.far_slice] * found.ratio
-    found = found.take(MULTIPLIER["option"] * found.edge > paid)
+    found = found.take(OPTION_MULTIPLIER * found.edge > fee_per_contract * (1.0 + found.ratio))
     found = _best_of_pairs(found, n_slices=grid.n_slices)
-    sold, bought = grid.quotes[found.near].to_dicts(), grid.quotes[found.far].to_dicts()
-    return [
-        Finding(
-            kind="calendar",
-            root=near["root"],
-            expiration=near["expiration"],
-            legs=(
-                option_leg(near, side="sell", quantity=1.0),
-                option_leg(far, side="buy", quantity=ratio),
-            ),
-            confidence="conditional",
-            from_flagged_quotes="non_regular" in (near["snapshot_kind"], far["snapshot_kind"]),
-            note=ASSUMPTION,
+    near, far = grid.quotes[found.near], grid.quotes[found.far]
+    flagged = (near["snapshot_kind"] == "non_regular") | (far["snapshot_kind"] == "non_regular")
+    findings = near.select(
+        pl.int_range(pl.len(), dtype=pl.Int64).alias("number"),
+        "session_date",
+        pl.lit("calendar").alias("kind"),
+        "root",
+        "expiration",
+        pl.Series("edge_points", found.edge),
+        pl.lit("conditional").alias("confidence"),
+        pl.lit(None, dtype=pl.Float64).alias("z_score"),
+        pl.lit(None, dtype=pl.Float64).alias("vol_points"),
+        flagged.alias("from_flagged_quotes"),
+        pl.lit(ASSUMPTION).alias("note"),
+    )
+    legs = pl.concat(
+        [
+            option_legs(near, side=pl.lit("sell"), quantity=pl.lit(1.0)),
+            option_legs(far, side=pl.lit("buy"), quantity=pl.Series(found.ratio)),
+        ]
+    )
+    return finding_frames(findings, legs, fee_per_contract=fee_per_contract)
+
+
+def option_legs(quotes: pl.DataFrame, *, side: pl.Expr, quantity: pl.Expr | pl.Series) -> pl.DataFrame:
+    """Return one leg of finding 0, 1, 2, ... per core.option_quote row: bought at its ask or sold at its bid.
+
+    `quantity` is in contracts of one package.
+    """
+    buys = pl.col("side") == "buy"
+    return (
+        quotes.with_columns(side.alias("side"))
+        .with_columns(
+            pl.int_range(pl.len(), dtype=pl.Int64).alias("number"),
+            pl.lit("option").alias("instrument"),
+            quantity.alias("quantity"),
+            pl.when(buys).then("ask").otherwise("bid").alias("price"),
+            pl.when(buys).then("ask_size").otherwise("bid_size").cast(pl.Int64).alias("size"),
+            pl.when(pl.col("ask") > 0.0).then(0.5 * (pl.col("ask") - pl.col("bid"))).alias("half_spread"),
         )
-        for near, far, ratio in zip(sold, bought, found.ratio.tolist(), strict=True)
-    ]
-
-
-def option_leg(quote: Mapping[str, Any], *, side: Side, quantity: float) -> Leg:
-    """Return the leg that trades a core.option_quote row at its executable price."""
-    bid, ask = quote["bid"], quote["ask"]
-    return Leg(
-        instrument="option",
-        root=quote["root"],
-        expiration=quote["expiration"],
-        strike=quote["strike"],
-        option_type=quote["option_type"],
-        side=side,
-        quantity=quantity,
-        price=ask if side == "buy" else bid,
-        size=quote["ask_size" if side == "buy" else "bid_size"],
-        half_spread=0.5 * (ask - bid) if ask and bid is not None else None,
+        .select(list(LEG_COLUMNS))
     )
 
 
-def value_at_near_expiration(
-    level: float, *, near: Leg, far: Leg, discount_ratio: float, forward_ratio: float
-) -> float:
-    """Return the least a calendar package is worth when the near leg settles at `level`, index points.
+def value_at_near_expiration(level: Floats, *, strikes: tuple[float, float], ratio: float, is_call: bool, scale: tuple[float, float]) -> Floats:
+    """Return the least a package short one near option is worth when the near one settles at `level`, index points.
 
-    `discount_ratio` is D2/D1 and `forward_ratio` F2/F1. The far option counts as its discounted intrinsic value on
-    the forward level*forward_ratio, below which it cannot fall; the near one is paid out.
+    Parameters
+    ----------
+    level : array, index points
+    strikes : of the near and the far option
+    ratio : far options held
+    scale : D2/D1 and F2/F1
+        The far option counts as its discounted intrinsic value on the far forward level*F2/F1: it is worth no less.
     """
-    sign = 1.0 if near.option_type == "call" else -1.0
-    near_strike, far_strike = near.strike or 0.0, far.strike or 0.0
-    paid = near.quantity * max(sign * (level - near_strike), 0.0)
-    return far.quantity * discount_ratio * max(sign * (level * forward_ratio - far_strike), 0.0) - paid
+    sign = 1.0 if is_call else -1.0
+    paid = np.maximum(sign * (level - strikes[0]), 0.0)
+    held = ratio * scale[0] * np.maximum(sign * (level * scale[1] - strikes[1]), 0.0)
+    return np.asarray(held - paid)
 
 
 def calendar_crossings(grid: SliceGrid, facts: pl.DataFrame) -> Crossings:

@@ -11,8 +11,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from transforms.indicators.session_grid import numbered_sessions
-from transforms.mispricing.calendar import option_leg
-from transforms.mispricing.findings import Finding
+from transforms.mispricing.calendar import option_legs
+from transforms.mispricing.finding_frames import FindingFrames, finding_frames
 from transforms.sessions import TradingCalendar
 
 Floats = NDArray[np.float64]
@@ -54,9 +54,9 @@ def residuals(option_analytics: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFr
     DataFrame
         The quote's key, bid, ask, sizes, snapshot_kind, and: half_spread (points), fitted_price (points),
         residual_half_spreads, delta_bucket, dte_bucket, side (`sell` where the fitted price is below the bid, `buy`
-        where it is above the ask, null inside), residual_points (distance of the fitted price from the side traded, null
-        inside) and vol_points (the same in vol points; null where that price has no vol). Quotes without a bid, without
-        a mid vol or on a refused smile have no row.
+        where it is above the ask, null inside), residual_points (distance of the fitted price from the side traded,
+        null inside) and vol_points (the same in vol points; null where that price has no vol). Quotes without a bid,
+        without a mid vol or on a refused smile have no row.
     """
     bid, ask, fitted = pl.col("bid"), pl.col("ask"), pl.col("fitted_price")
     return (
@@ -102,7 +102,7 @@ def residuals(option_analytics: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFr
 
 
 def residual_bucket_daily(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return feature.residual_bucket_daily: count, sum and sum of squares of residual_half_spreads per bucket and session.
+    """Return feature.residual_bucket_daily: count, sum and sum of squares of residuals per bucket and session.
 
     `rows` is `residuals` of any sessions. The sums run in the order of the quotes' key, so that they do not depend on
     threads.
@@ -176,13 +176,16 @@ def residual_baseline(
     )
 
 
-def surface_residual_findings(rows: pl.DataFrame, baseline: pl.DataFrame, *, min_z: float = 3.0) -> list[Finding]:
-    """Return the quotes of one session that the smile leaves outside and that stand out from what is usual there.
+def surface_residual_findings(
+    rows: pl.DataFrame, baseline: pl.DataFrame, *, fee_per_contract: float, min_z: float = 3.0
+) -> FindingFrames:
+    """Return the quotes of any sessions that the smile leaves outside and that stand out from what is usual there.
 
     Parameters
     ----------
-    rows : `residuals` of one session
-    baseline : `residual_baseline`, at least the session's own rows
+    rows : `residuals` of the sessions
+    baseline : `residual_baseline`, at least the rows of the sessions
+    fee_per_contract : dollars
     min_z : deviations from the usual residual, away from the fitted price
 
     Notes
@@ -209,18 +212,21 @@ def surface_residual_findings(rows: pl.DataFrame, baseline: pl.DataFrame, *, min
         .sort(value.abs(), *QUOTE_KEY, descending=[True, *(False for _ in QUOTE_KEY)])
         .unique(["session_date", "root", "expiration", "strike", "side"], keep="first", maintain_order=True)
     )
-    return [
-        Finding(
-            kind="surface_residual",
-            root=row["root"],
-            expiration=row["expiration"],
-            legs=(option_leg(row, side=row["side"], quantity=1.0),),
-            confidence="indicative",
-            from_flagged_quotes=row["snapshot_kind"] == "non_regular",
-            note=AGAINST_HISTORY if row["z_score"] is not None else AGAINST_SESSION,
-            edge_points=row["residual_points"],
-            vol_points=row["vol_points"],
-            z_score=row["z_score"],
-        )
-        for row in found.iter_rows(named=True)
-    ]
+    findings = found.select(
+        pl.int_range(pl.len(), dtype=pl.Int64).alias("number"),
+        "session_date",
+        pl.lit("surface_residual").alias("kind"),
+        "root",
+        "expiration",
+        pl.col("residual_points").alias("edge_points"),
+        pl.lit("indicative").alias("confidence"),
+        "z_score",
+        "vol_points",
+        (pl.col("snapshot_kind") == "non_regular").alias("from_flagged_quotes"),
+        pl.when(pl.col("z_score").is_null())
+        .then(pl.lit(AGAINST_SESSION))
+        .otherwise(pl.lit(AGAINST_HISTORY))
+        .alias("note"),
+    )
+    legs = option_legs(found, side=pl.col("side"), quantity=pl.lit(1.0))
+    return finding_frames(findings, legs, fee_per_contract=fee_per_contract)

@@ -151,9 +151,12 @@ def static_check(quotes: SliceQuotes, *, discounted_forward: float, discount_fac
                 break
             model = book.model(walls=walls, around=start).extended(book.coefficients(model.codes), model.codes)
         model = model.extended(book.coefficients(codes), codes)
+        previous = bound
         bound, point, active = model.best_point()
         support = model.codes[active]
-        model = model.pruned(point, active)
+        # While the bound stands still the point moves along a face; a cut forgotten there could bring it back.
+        if bound < previous - LOCK_TOLERANCE:
+            model = model.pruned(point, active)
     return StaticCheck(0.0, float(point[0]), float(point[1]), None)
 
 
@@ -184,9 +187,10 @@ class _Model:
     codes: Indices
 
     def extended(self, cuts: tuple[Floats, Floats], codes: Indices) -> "_Model":
-        """Return the model with more cuts, each once; walls of `codes` are left out."""
+        """Return the model with more cuts of quotes, each once."""
         constant, gradient = cuts
-        new = codes[:, 0] >= 0
+        # What holds at every (a, b), as an ask above its own bid, tells nothing about the best point.
+        new = (codes[:, 0] >= 0) & ((constant < -LOCK_TOLERANCE) | (np.abs(gradient).max(axis=1) > 1e-12))
         new &= ~(codes[:, None, :] == self.codes[None, :, :]).all(axis=2).any(axis=1)
         return _Model(
             self.center,
