@@ -8,7 +8,7 @@ beside them. Simulated: `--sessions` chains of a sample market, read back from t
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from benchmarks.pricing_recovery import (
 from flows.calendar import trading_calendar
 from flows.cross_section import cross_section
 from transforms.errors import DataError
+from transforms.pricing.variance import MINUTES_365_DAYS, vix_level
 from transforms.quality import VIX_GAP_TOLERANCE, session_gates, snapshot_summary, vix_gap_check
 from transforms.sample_market.market import simulate_market
 from transforms.schemas import (
@@ -36,6 +37,7 @@ from transforms.schemas import (
     TREASURY_RATE,
     VARIANCE_DAILY,
 )
+from transforms.sessions import vix_monthly_expirations
 from transforms.table_schema import Table
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -113,7 +115,7 @@ def vix_row(one: Priced) -> dict[str, object]:
     return {
         "session": one.session,
         "file": one.file.removesuffix(".gz"),
-        "quotes of (UTC)": f"{one.quotes['quote_ts'].max():%m-%d %H:%M} {one.kind}",
+        "quotes of (UTC)": f"{one.quotes.item(0, 'quote_ts'):%m-%d %H:%M} {one.kind}",
         "quotes": f"{one.quotes.height:,}",
         "replicated": rounded(levels.get("vix_replicated"), 3),
         "published": rounded(levels.get("vix_published"), 2),
@@ -129,7 +131,7 @@ def vix_sentence(spx: list[Priced]) -> str:
     gaps = pl.concat([one.frames[VARIANCE_DAILY] for one in sessions.values()])["vix_gap"].drop_nulls().abs()
     within = {limit: gaps.filter(gaps <= limit).len() for limit in (0.05, 0.01)}
     return (
-        f"Of the {gaps.len()} sessions from 2022 on with a full Cboe chain, {within[0.05]} agree with the published "
+        f"Of the {gaps.len()} sessions from 2022 on with a full Cboe chain,\n{within[0.05]} agree with the published "
         f"close within 0.05 points and {within[0.01]} within 0.01."
     )
 
@@ -229,6 +231,23 @@ def future_rows(one: Priced, futures: pl.DataFrame) -> list[dict[str, object]]:
     ]
 
 
+def vvix_sentence(one: Priced, levels: pl.DataFrame) -> str:
+    """Return VVIX from the two monthly VIX slices around 30 days beside the published close.
+
+    VVIX is the VIX's method on VIX options.
+    """
+    monthly = vix_monthly_expirations(one.session, one.session + timedelta(days=80), calendar=trading_calendar())
+    slices = one.frames[SLICE].filter(pl.col("expiration").is_in(monthly) & (pl.col("time_to_expiry") > 0.0))
+    near, following = slices.sort("expiration").head(2).select("model_free_variance", "time_to_expiry").rows()
+    minutes = near[1] * MINUTES_365_DAYS, following[1] * MINUTES_365_DAYS
+    own = levels.filter((pl.col("session_date") == one.session) & (pl.col("symbol") == "VVIX"))
+    level = vix_level((near[0], following[0]), minutes)
+    return (
+        f"\nVVIX of {one.session} from the monthly slices around 30 days is {level:.2f}, "
+        f"published was {own['close'].item():.2f}."
+    )
+
+
 def sample_section(n_sessions: int) -> str:
     """Return the recovery of a sample market's truth, over `n_sessions` chains."""
     market = simulate_market(
@@ -269,7 +288,9 @@ def real_sections(folder: Path) -> str:
     levels = read_folder(folder / "index_history", INDEX_LEVEL).unique(["session_date", "symbol"], keep="first")
     rates = read_folder(folder / "rates", TREASURY_RATE)
     spx = sorted(priced_files(folder / "spx_options", rates=rates, levels=levels), key=lambda one: one.session)
-    vix = list(priced_files(folder / "vix_options", rates=rates, levels=levels))
+    vix = sorted(
+        priced_files(folder / "vix_options", rates=rates, levels=levels), key=lambda one: (one.session, one.kind)
+    )
     futures = []
     for expiration in sorted({day for one in vix for day in one.quotes["expiration"]}):
         for path in sorted((folder / "vx_futures" / "current").rglob(f"VX_{expiration}.csv")):
@@ -291,6 +312,7 @@ def real_sections(folder: Path) -> str:
         inside=rounded(quantile(smiles["share_inside_spread"], 0.5), 2),
         smiles=markdown([smile_row(one) for one in sound]),
         vendors=markdown(vendors),
+        vvix=vvix_sentence(next(one for one in vix if one.kind == "close"), levels),
         futures=markdown(beside_futures),
     )
 
@@ -335,7 +357,7 @@ and puts lean to opposite sides, the vendor's forward is not the one the options
 
 Each VIX slice's forward by put-call parity and the settlement of the future that expires with it, which was of
 16:15 New York then; `close` quotes are of that instant, `eod_1545` of half an hour before, `non_regular` of the
-next morning. A dash: there is no file of that contract.
+next morning. A dash: there is no file of that contract.{vvix}
 
 {futures}
 """

@@ -1,9 +1,9 @@
-"""Measure how many mispriced quotes surface_residual finds, and how many of its findings are true, against their size.
+"""Measure how many mispriced quotes surface_residual finds, and how many of its findings are true, by their size.
 
-Run from the checkout: python -m benchmarks.residual_recall. On the sample market's sessions quotes are moved: of
-twenty-four strikes a session the out-of-the-money quote is shifted, its spread unchanged, until its mid lies `size`
-half-spreads from the true price. A plant is found if a finding names its strike and side; a finding is true if it
-names a plant's. The quotes of the first sessions, which carry the history, are left as they are. Writes docs/residual_recall.md.
+Run from the checkout: python -m benchmarks.residual_recall; it writes docs/residual_recall.md. On each session of the
+sample market 24 out-of-the-money quotes are moved, their spread unchanged, until their mid lies `size` half-spreads
+from the true price. A plant is found if a finding names its strike and side; a finding is true if it names a plant's.
+The first sessions carry the history and are left as they are.
 """
 
 from dataclasses import dataclass
@@ -29,10 +29,17 @@ from transforms.sessions import option_close
 LAST_SESSION = date(2026, 1, 23)
 SEED = 20260123
 FEE = 0.65
-N_SESSIONS, N_HISTORY = 60, 20
+N_SESSIONS, N_HISTORY = 60, 36
 PLANTS_PER_SESSION = 24
-SIZES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
+SIZES = (1.1, 1.25, 1.5, 2.0, 3.0, 4.0)
 REPORT = Path("docs/residual_recall.md")
+INTRODUCTION = f"""# How well surface_residual finds mispriced quotes
+
+Sample market, seed {SEED}, {N_SESSIONS} sessions to {LAST_SESSION}. The first {N_HISTORY} are left clean and carry the
+history; on each of the others {PLANTS_PER_SESSION} out-of-the-money quotes worth at least 0.50 points (SPX, SPXW, VIX
+and VIXW) are moved until their mid lies `size` half-spreads from the true price, their own spread unchanged. At size 1
+the true price is on the edge of the quote: there is nothing to find. Written by `python -m benchmarks.residual_recall`.
+"""
 QUOTE = ["session_date", "root", "expiration", "strike"]
 
 
@@ -74,7 +81,7 @@ def session_quotes(market: SampleMarket, row: int) -> pl.DataFrame:
 
 
 def planted(quotes: pl.DataFrame, *, size: float, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return quotes of which some are moved `size` half-spreads from their true price, and the moved ones with their side.
+    """Return quotes, some moved `size` half-spreads from their true price, and the keys of those with their side.
 
     Among out-of-the-money quotes worth 0.50 points or more that are bid; half are made rich, half cheap.
     """
@@ -97,7 +104,9 @@ def planted(quotes: pl.DataFrame, *, size: float, seed: int) -> tuple[pl.DataFra
     return changed, moved.filter(real).select(*QUOTE, "side")
 
 
-def recall_by_size(*, n_sessions: int = N_SESSIONS, n_history: int = N_HISTORY, sizes: tuple[float, ...] = SIZES) -> dict[float, Tally]:
+def recall_by_size(
+    *, n_sessions: int = N_SESSIONS, n_history: int = N_HISTORY, sizes: tuple[float, ...] = SIZES
+) -> dict[float, Tally]:
     """Return the tally of each size over the sessions after the first `n_history`."""
     calendar = trading_calendar()
     market = simulate_market(
@@ -132,21 +141,17 @@ def findings_frame(rows: pl.DataFrame, baseline: pl.DataFrame) -> pl.DataFrame:
 
 def main() -> None:
     """Print the table and write it to docs."""
-    lines = ["| size, half-spreads | planted | found | recall | findings | true | precision |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| size, half-spreads | planted | found | recall | findings | true | precision |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for size, tally in recall_by_size().items():
         recall, precision = tally.recalled / tally.planted, tally.true / max(tally.found, 1)
-        lines.append(
-            f"| {size:.2f} | {tally.planted} | {tally.recalled} | {recall:.1%} | {tally.found} | {tally.true} | {precision:.1%} |"
-        )
+        cells = (f"{size:.2f}", tally.planted, tally.recalled, f"{recall:.1%}", tally.found, tally.true)
+        lines.append("| " + " | ".join(str(cell) for cell in cells) + f" | {precision:.1%} |")
     table = "\n".join(lines)
     print(table)
-    REPORT.write_text(
-        "# How well surface_residual finds mispriced quotes\n\n"
-        f"Sample market, seed {SEED}: {N_SESSIONS} sessions to {LAST_SESSION}, the first {N_HISTORY} left clean for the "
-        f"history; on each of the others {PLANTS_PER_SESSION} out-of-the-money quotes worth at least 0.50 points are moved until their mid lies "
-        "`size` half-spreads from the true price (their own spread unchanged). At size 1 the true price is on the edge of the quote and there is nothing to find. Written by `python -m benchmarks.residual_recall`.\n\n"
-        f"{table}\n"
-    )
+    REPORT.write_text(f"{INTRODUCTION}\n{table}\n")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from flows.warehouse import Warehouse
 from transforms.pricing.analytics import session_pricing
 from transforms.pricing.rates import fallback_curve
 from transforms.pricing.vix_replication import replicated_vix, variance_daily
-from transforms.schemas import INDEX_LEVEL, OPTION_ANALYTICS, OPTION_QUOTE, SLICE, TREASURY_RATE, VARIANCE_DAILY, Table
+from transforms.schemas import INDEX_LEVEL, OPTION_ANALYTICS, OPTION_QUOTE, SLICE, TREASURY_RATE, VARIANCE_DAILY
 from transforms.sessions import TradingCalendar
+from transforms.table_schema import Table
 
 CROSS_SECTION_TABLES = (SLICE, OPTION_ANALYTICS, VARIANCE_DAILY)
 

@@ -33,9 +33,9 @@ def replace_file(path: Path, payload: bytes, *, mode: int | None = None) -> None
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.draft")
-    announce("write", draft)
     try:
         with open(draft, "wb") as stream:
+            announce("write", draft)
             stream.write(payload)
             stream.flush()
             announce("fsync", draft)
@@ -63,8 +63,8 @@ def append_line(path: Path, line: bytes) -> None:
     A line that a kill cut short is found by its missing newline; the reader of the file decides what to do with it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    announce("write", path)
     with open(path, "ab") as stream:
+        announce("write", path)
         stream.write(line + b"\n")
         stream.flush()
         announce("fsync", path)

@@ -61,7 +61,8 @@ class NightResult:
     def summary(self) -> str:
         """One sentence a scheduler or a terminal can show."""
         if self.status == "nothing":
-            return "No session is due."
+            revised = f"; {len(self.revised)} earlier nights revised" if self.revised else ""
+            return f"No session is due{revised}."
         days = f"{self.sessions[0]}" if len(self.sessions) == 1 else f"{self.sessions[0]} to {self.sessions[-1]}"
         lacking = self.missing.get(self.sessions[-1], [])
         parts = [f"{self.status} {days}"]

@@ -80,7 +80,7 @@ def night_document(home: Home, result: NightResult) -> Document:
     last = result.sessions[-1] if result.sessions else None
     return {
         "status": result.status,
-        "summary": result.summary if result.sessions else "No session is due.",
+        "summary": result.summary,
         "sessions": [day.isoformat() for day in result.sessions],
         "revised": [day.isoformat() for day in result.revised],
         "missing_inputs": result.missing.get(last, []) if last else [],

@@ -1,5 +1,7 @@
-"""One set of files makes one set of bytes, whatever the order of arrival, the number of threads or the folder; and no row
-depends on what came after it."""
+"""One set of files makes one set of bytes, whatever the order of arrival, the number of threads or the folder.
+
+And no row depends on what came after it.
+"""
 
 import hashlib
 import os
@@ -21,13 +23,9 @@ from flows.home import Home
 from flows.intake import ingest_paths
 from flows.settings import Settings
 from flows.warehouse import Warehouse
-from tests.flows.small_home import (  # noqa: F401
+from tests.flows.small_home import (
     NIGHTS,
-    NOW,
-    base_files,
-    base_home,
     import_paths,
-    market,
     new_home,
     published_rows,
     run_night,
@@ -64,8 +62,8 @@ for session in NIGHTS:
 
 
 def test_a_fresh_home_of_one_thread_in_another_folder_is_equal_to_the_byte(
-    base_home: Home,  # noqa: F811
-    base_files: Path,  # noqa: F811
+    base_home: Home,
+    base_files: Path,
     tmp_path: Path,
 ) -> None:
     environment = {**os.environ, "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT)}
@@ -100,7 +98,7 @@ def legacy_vx_file(sessions: list[date], expiration: date) -> bytes:
 
 @pytest.fixture(scope="module")
 def awkward_files(calendar: TradingCalendar, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Files of three months with an overlap, a restatement, a chain downloaded again, one zeroed, one partial, one intraday."""
+    """Three months with contracts that overlap, and chains zeroed, partial, intraday and downloaded again."""
     plain = small_market(calendar, first=date(2023, 12, 1), last=LAST, n_chains=8)
     others = ["VX_2024-02-14.csv", "VX_2024-03-20.csv", "VX_2024-04-17.csv", "VIX_History.csv"]
     names = [name for name in sorted(plain.files) if name in others or name.startswith("spx_quotedata_")]
@@ -133,7 +131,7 @@ def awkward_files(calendar: TradingCalendar, tmp_path_factory: pytest.TempPathFa
 
 
 def remembering(call: Callable[..., Judgement]) -> Callable[..., Judgement]:
-    """Return `judge` with its verdicts remembered by the bytes judged: it is a pure function that costs a third of a second."""
+    """Return `judge` with its verdicts remembered: a pure function, and a third of a second each time."""
     verdicts: dict[str, Judgement] = {}
 
     def remembered(table: Table, frame: pl.DataFrame, **rest: Any) -> Judgement:
@@ -179,7 +177,7 @@ def test_twenty_orders_of_arrival_make_one_set_of_bytes(
         assert published_of(root, [[path] for path in order]) == expected, [path.name for path in order]
 
 
-def truncated(market: SmallMarket, last: date, calendar: TradingCalendar) -> dict[str, bytes]:  # noqa: F811
+def truncated(market: SmallMarket, last: date, calendar: TradingCalendar) -> dict[str, bytes]:
     """The market's files as they were after the session `last`: no line of a later session, no file without lines."""
     files = {}
     for name, content in market.files.items():
@@ -205,8 +203,8 @@ def line_day(line: str) -> date:
 @pytest.mark.parametrize("last", [date(2023, 6, 20), date(2024, 1, 5), date(2024, 2, 28)])
 def test_nothing_after_a_session_changes_a_row_up_to_it(
     last: date,
-    base_home: Home,  # noqa: F811
-    market: SmallMarket,  # noqa: F811
+    base_home: Home,
+    market: SmallMarket,
     calendar: TradingCalendar,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -21,12 +21,9 @@ from flows.home import Home
 from flows.publication import SERVED_FILE, published_nights, read_files
 from flows.settings import Settings
 from tests.conftest import forbid_or_skip
-from tests.flows.small_home import (  # noqa: F401
+from tests.flows.small_home import (
     LATER,
     NIGHTS,
-    base_home,
-    home,
-    market,
     published_rows,
     snapshot_hashes,
 )
@@ -61,7 +58,7 @@ print(json.dumps({"version": duckdb.__version__, "answers": answers}))
 
 
 @pytest.fixture(scope="module")
-def moved(base_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+def moved(base_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The published folder of a home that is gone, in another folder with a name of its own."""
     folder = tmp_path_factory.mktemp("elsewhere")
     first = folder / "first"
@@ -134,13 +131,13 @@ def test_a_copied_folder_answers_every_question_from_the_root_with_this_and_an_o
     assert {name for name, rows in now["answers"].items() if not rows}.isdisjoint(ANSWERED)
 
 
-def test_the_published_file_names_no_path(moved: Path, base_home: Home) -> None:  # noqa: F811
+def test_the_published_file_names_no_path(moved: Path, base_home: Home) -> None:
     content = (moved / SERVED_FILE).read_bytes()
     assert str(base_home.root).encode() not in content
     assert b"warehouse.duckdb" not in content
 
 
-def test_the_newest_manifest_lists_every_parquet_file_with_its_rows_and_hash(base_home: Home) -> None:  # noqa: F811
+def test_the_newest_manifest_lists_every_parquet_file_with_its_rows_and_hash(base_home: Home) -> None:
     published = base_home.published
     listed = read_files(published)
     found = {str(path.relative_to(published)) for path in (published / "snapshots").rglob("*.parquet")}
@@ -151,7 +148,7 @@ def test_the_newest_manifest_lists_every_parquet_file_with_its_rows_and_hash(bas
         assert pl.read_parquet(content).height == record.rows
 
 
-def test_every_night_has_a_manifest_with_what_it_was_made_from(base_home: Home) -> None:  # noqa: F811
+def test_every_night_has_a_manifest_with_what_it_was_made_from(base_home: Home) -> None:
     assert published_nights(base_home.published) == list(NIGHTS)
     for session in NIGHTS:
         manifest = json.loads((base_home.published / f"manifests/session_date={session}.json").read_text())
@@ -165,13 +162,13 @@ def test_every_night_has_a_manifest_with_what_it_was_made_from(base_home: Home) 
     assert latest["session_date"] == "2024-02-29"
 
 
-def test_everything_published_is_read_only_and_no_draft_is_left(base_home: Home) -> None:  # noqa: F811
+def test_everything_published_is_read_only_and_no_draft_is_left(base_home: Home) -> None:
     files = [path for path in base_home.published.rglob("*") if path.is_file()]
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o444}
     assert not [path.name for path in files if "draft" in path.name or path.suffix == ".wal"]
 
 
-def test_parquet_and_database_hold_the_same_rows(base_home: Home) -> None:  # noqa: F811
+def test_parquet_and_database_hold_the_same_rows(base_home: Home) -> None:
     with duckdb.connect(str(base_home.published / SERVED_FILE), read_only=True) as connection:
         for table in TABLES:
             served = connection.sql(f"select {', '.join(table.column_names)} from {table.full_name}").pl()
@@ -179,7 +176,7 @@ def test_parquet_and_database_hold_the_same_rows(base_home: Home) -> None:  # no
             assert served.cast(dict(table.polars_schema)).sort(table.key).equals(rows.sort(table.key)), table.full_name  # type: ignore[arg-type]
 
 
-def test_quotes_are_cut_by_session_and_daily_tables_by_year(base_home: Home) -> None:  # noqa: F811
+def test_quotes_are_cut_by_session_and_daily_tables_by_year(base_home: Home) -> None:
     assert partition_of(OPTION_QUOTE) == "session"
     files = set(snapshot_hashes(base_home.published))
     assert "snapshots/core.option_quote/session_date=2024-02-29/part-0.parquet" in files
@@ -187,7 +184,7 @@ def test_quotes_are_cut_by_session_and_daily_tables_by_year(base_home: Home) -> 
     assert "snapshots/core.landed_file/part-0.parquet" in files
 
 
-def test_publishing_again_writes_nothing(home: Home) -> None:  # noqa: F811
+def test_publishing_again_writes_nothing(home: Home) -> None:
     before = snapshot_hashes(home.published)
     publication = night.publish(home, settings=Settings(), sessions=[], validation={}, now=LATER)
     assert publication.written == []
@@ -197,7 +194,7 @@ def test_publishing_again_writes_nothing(home: Home) -> None:  # noqa: F811
     assert snapshot_hashes(home.published) == before
 
 
-def test_a_stray_log_beside_the_database_is_removed_and_said(home: Home) -> None:  # noqa: F811
+def test_a_stray_log_beside_the_database_is_removed_and_said(home: Home) -> None:
     wal = home.published / f"{SERVED_FILE}.wal"
     wal.write_bytes(b"left by a client")
     assert night.publish(home, settings=Settings(), sessions=[], validation={}, now=LATER).stray_wal_removed

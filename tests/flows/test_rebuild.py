@@ -12,14 +12,11 @@ from flows.home import Home
 from flows.publication import manifest_path, published_nights
 from flows.rebuild import prune, rebuild, verify_night
 from flows.settings import RetentionSettings, Settings
-from tests.flows.small_home import (  # noqa: F401
+from tests.flows.small_home import (
     LATER,
     NIGHTS,
     NOW,
-    base_home,
-    home,
     import_paths,
-    market,
     published_rows,
     snapshot_hashes,
 )
@@ -29,7 +26,7 @@ from transforms.schemas import JOURNAL
 LAST = NIGHTS[-1]
 
 
-def test_without_warehouse_and_published_the_same_bytes_and_every_note_come_back(home: Home) -> None:  # noqa: F811
+def test_without_warehouse_and_published_the_same_bytes_and_every_note_come_back(home: Home) -> None:
     journal.write_note(home, text="before the loss: skew looked rich", session=NIGHTS[1], now=LATER)
     journal.write_note(home, text="naïve — second thought", session=None, now=LATER)
     import_paths(home, [], now=LATER)
@@ -45,14 +42,14 @@ def test_without_warehouse_and_published_the_same_bytes_and_every_note_come_back
     assert published_rows(home.published, JOURNAL)["note"].to_list() == notes
 
 
-def test_a_damaged_warehouse_is_replaced(home: Home) -> None:  # noqa: F811
+def test_a_damaged_warehouse_is_replaced(home: Home) -> None:
     before = snapshot_hashes(home.published)
     home.warehouse.write_bytes(b"not a database" * 500)
     rebuild(home, settings=Settings(), now=LATER)
     assert snapshot_hashes(home.published) == before
 
 
-def test_nights_are_rebuilt_with_the_settings_they_were_run_with(home: Home) -> None:  # noqa: F811
+def test_nights_are_rebuilt_with_the_settings_they_were_run_with(home: Home) -> None:
     before = snapshot_hashes(home.published)
     changed = Settings.model_validate({"indicators": {"roll_days_before_expiry": 5, "curve_series": "raw"}})
     shutil.rmtree(home.published)
@@ -61,7 +58,7 @@ def test_nights_are_rebuilt_with_the_settings_they_were_run_with(home: Home) -> 
     assert snapshot_hashes(home.published)[signal] == before[signal]
 
 
-def test_a_night_is_recomputed_to_the_same_bytes(base_home: Home) -> None:  # noqa: F811
+def test_a_night_is_recomputed_to_the_same_bytes(base_home: Home) -> None:
     found = verify_night(base_home, LAST, settings=Settings(), now=LATER)
     listed = json.loads(manifest_path(base_home.published, LAST).read_text())["files"]
     assert found.differences == ()
@@ -69,7 +66,7 @@ def test_a_night_is_recomputed_to_the_same_bytes(base_home: Home) -> None:  # no
     assert found.same_code
 
 
-def test_a_note_and_nights_of_later_do_not_speak_against_an_earlier_night(home: Home) -> None:  # noqa: F811
+def test_a_note_and_nights_of_later_do_not_speak_against_an_earlier_night(home: Home) -> None:
     journal.write_note(home, text="later", session=LAST, now=LATER)
     import_paths(home, [], now=LATER)
     found = verify_night(home, NIGHTS[1], settings=Settings(), now=LATER)
@@ -77,7 +74,7 @@ def test_a_note_and_nights_of_later_do_not_speak_against_an_earlier_night(home: 
     assert found.n_equal > 10
 
 
-def test_published_files_that_were_tampered_with_are_reported_by_name(home: Home) -> None:  # noqa: F811
+def test_published_files_that_were_tampered_with_are_reported_by_name(home: Home) -> None:
     changed, cut, gone = (
         f"snapshots/{table}/session_year=2024/part-0.parquet"
         for table in ("mart.signal_daily", "feature.curve_daily", "core.futures_settlement")
@@ -92,7 +89,7 @@ def test_published_files_that_were_tampered_with_are_reported_by_name(home: Home
     assert {line.partition(":")[0] for line in found.differences} == {changed, cut, gone}
 
 
-def test_a_tampered_landed_file_is_reported_by_name(home: Home) -> None:  # noqa: F811
+def test_a_tampered_landed_file_is_reported_by_name(home: Home) -> None:
     one, other = sorted((home.landing / "vx_contract_current").glob("*/*.zst"))[:2]
     one.write_bytes(other.read_bytes())
     with pytest.raises(DataError, match=r"landed file VX_\S+\.csv at .* has changed on disk"):
@@ -101,19 +98,19 @@ def test_a_tampered_landed_file_is_reported_by_name(home: Home) -> None:  # noqa
         rebuild(home, settings=Settings(), now=LATER)
 
 
-def test_a_landed_file_that_is_gone_is_counted(home: Home) -> None:  # noqa: F811
+def test_a_landed_file_that_is_gone_is_counted(home: Home) -> None:
     for path in sorted((home.landing / "vx_contract_current").glob("*/*"))[:2]:
         path.unlink()
-    with pytest.raises(DataError, match="landed files? .* gone|cannot be read"):
+    with pytest.raises(DataError, match=r"landed files? .* gone|cannot be read"):
         verify_night(home, LAST, settings=Settings(), now=LATER)
 
 
-def test_a_night_that_was_never_published_cannot_be_verified(base_home: Home) -> None:  # noqa: F811
+def test_a_night_that_was_never_published_cannot_be_verified(base_home: Home) -> None:
     with pytest.raises(DataError, match="no night of 2024-02-27 is published; the last one is 2024-02-29"):
         verify_night(base_home, date(2024, 2, 27), settings=Settings(), now=NOW)
 
 
-def test_prune_drops_what_is_old_and_never_landing_or_ledger(home: Home) -> None:  # noqa: F811
+def test_prune_drops_what_is_old_and_never_landing_or_ledger(home: Home) -> None:
     old, latest = home.published / "revisions" / "20240101T000000Z", home.published / "reports" / "latest.html"
     for path in (old / "part-0.parquet", home.logs / "night.log", latest):
         path.parent.mkdir(parents=True, exist_ok=True)

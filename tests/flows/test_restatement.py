@@ -7,12 +7,9 @@ from pathlib import Path
 import polars as pl
 
 from flows.home import Home
-from tests.flows.small_home import (  # noqa: F401
+from tests.flows.small_home import (
     LATER,
-    base_home,
-    home,
     import_paths,
-    market,
     published_rows,
     run_night,
     snapshot_hashes,
@@ -47,7 +44,7 @@ REPLACED = sorted(
 )
 
 
-def restated_file(folder: Path, market: SmallMarket) -> Path:  # noqa: F811
+def restated_file(folder: Path, market: SmallMarket) -> Path:
     folder.mkdir()
     path = folder / f"VX_{FEBRUARY}.csv"
     path.write_bytes(vx_file(market.sessions, FEBRUARY, restated={RESTATED: 23.45}))
@@ -75,14 +72,14 @@ def changed_sessions(before: Path, after: Path) -> dict[str, list[date]]:
     return found
 
 
-def test_the_restated_session_is_thirty_sessions_back(market: SmallMarket) -> None:  # noqa: F811
+def test_the_restated_session_is_thirty_sessions_back(market: SmallMarket) -> None:
     assert market.sessions[-31:] == FROM_THEN_ON
 
 
 def test_a_restated_settlement_changes_exactly_these_tables_and_sessions_and_keeps_the_old_bytes(
-    base_home: Home,  # noqa: F811
-    home: Home,  # noqa: F811
-    market: SmallMarket,  # noqa: F811
+    base_home: Home,
+    home: Home,
+    market: SmallMarket,
     tmp_path: Path,
 ) -> None:
     result = import_paths(home, [restated_file(tmp_path / "late", market)], now=LATER)
@@ -99,9 +96,9 @@ def test_a_restated_settlement_changes_exactly_these_tables_and_sessions_and_kee
 
 
 def test_a_curve_figure_of_the_restated_session_is_the_new_one(
-    base_home: Home,  # noqa: F811
-    home: Home,  # noqa: F811
-    market: SmallMarket,  # noqa: F811
+    base_home: Home,
+    home: Home,
+    market: SmallMarket,
     tmp_path: Path,
 ) -> None:
     import_paths(home, [restated_file(tmp_path / "late", market)], now=LATER)
@@ -115,8 +112,8 @@ def test_a_curve_figure_of_the_restated_session_is_the_new_one(
 
 
 def test_a_session_more_revises_no_night_and_keeps_no_old_file(
-    home: Home,  # noqa: F811
-    market: SmallMarket,  # noqa: F811
+    home: Home,
+    market: SmallMarket,
     calendar: TradingCalendar,
     tmp_path: Path,
 ) -> None:
@@ -131,9 +128,9 @@ def test_a_session_more_revises_no_night_and_keeps_no_old_file(
 
 
 def test_an_older_edition_delivered_late_changes_no_figure(
-    base_home: Home,  # noqa: F811
-    home: Home,  # noqa: F811
-    market: SmallMarket,  # noqa: F811
+    base_home: Home,
+    home: Home,
+    market: SmallMarket,
     tmp_path: Path,
 ) -> None:
     import_paths(home, [received(restated_file(tmp_path / "late", market), datetime(2023, 12, 1))], now=LATER)

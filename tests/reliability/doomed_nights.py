@@ -25,15 +25,16 @@ PATIENCE_SECONDS = 120
 class Order:
     """What a child does in a home.
 
-    `job` is night, ingest (which publishes nothing) or import (of `paths`); `now` is its clock: ISO, UTC. It kills
-    itself before the act number `kill_at`, counted from 0; without one it runs to its end and says which acts there
-    were.
+    `job` is night, flow (the same night through Prefect, with `environment`) or import (of `paths`); `now` is its
+    clock: ISO, UTC. It kills itself before the act number `kill_at`, counted from 0; without one it runs to its end and
+    says which acts there were.
     """
 
     job: str
     home: str
     now: str
     paths: list[str] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
     kill_at: int | None = None
 
 
@@ -59,7 +60,7 @@ class WarmProcess:
         self._process.communicate(timeout=PATIENCE_SECONDS)
 
     def carry_out(self, order: Order) -> dict[str, Any]:
-        """Return {"killed": true}, or the `acts` ([act, path below the home]), `exit_code` and `summary` of a job that ended."""
+        """Return {"killed": true}, or what a job that ended tells: its `acts` ([act, path]) and `exit_code`."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(asdict(order)) + "\n")
@@ -110,6 +111,7 @@ def _in_child(order: Order) -> dict[str, Any]:
 def _do(order: Order) -> dict[str, Any]:
     from flows import durability, night
     from flows.home import Home
+    from flows.orchestration import configure_prefect, run_nightly
     from flows.settings import read_settings
 
     home, now = Home(Path(order.home)), datetime.fromisoformat(order.now)
@@ -122,15 +124,16 @@ def _do(order: Order) -> dict[str, Any]:
         acts.append((act, path.removeprefix(f"{order.home}/")))
 
     durability.observer = observe
-    if order.job == "ingest":
-        night.take_in(home, settings=settings, paths=None)
-        return {"acts": acts}
     if order.job == "import":
         paths = [Path(path) for path in order.paths]
         result = night.import_files(home, paths=paths, settings=settings, now=now)
+    elif order.job == "flow":
+        os.environ.update(order.environment)
+        configure_prefect(home)
+        result = run_nightly(home, session=None, now=now)
     else:
         result = night.run_nights(home, asked=None, settings=settings, now=now, stages=night.plain_stages())
-    return {"acts": acts, "exit_code": result.exit_code, "summary": result.summary}
+    return {"acts": acts, "exit_code": result.exit_code}
 
 
 if __name__ == "__main__":

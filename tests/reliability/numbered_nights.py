@@ -1,7 +1,7 @@
 """Nights whose every table carries one number, and readers that say which numbers they see.
 
-Started as a program with the file to read, "reconnecting" or "lasting" (how it holds its connection) and the file that tells
-it to stop; it prints its sightings as one line of JSON.
+Started as a program with the file to read, "reconnecting" or "lasting" (how it holds its connection) and the file that
+tells it to stop; it prints its sightings as one line of JSON.
 """
 
 import json

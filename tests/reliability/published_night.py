@@ -17,7 +17,7 @@ RUN_QUESTION = "how_did_runs_go"
 
 @dataclass(frozen=True)
 class Night:
-    """`answers` by question, `parquet` as hashes by path, `manifests` as text by name, `newest` as latest.json has it."""
+    """What was read: `answers` by question, hashes of `parquet`, texts of `manifests`, the `newest` night."""
 
     newest: str
     answers: dict[str, list[tuple[Any, ...]]]

@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,6 +14,7 @@ from queue import SimpleQueue
 import pytest
 
 from flows.home import Home, prepare_home
+from tests.flows.prefect_server import shared_server
 from tests.reliability.doomed_nights import Order, WarmProcess
 from tests.reliability.published_night import RUN_QUESTION, Night, read_night
 from tests.small_market import MODIFIED, SmallMarket, settle, small_market, vx_file
@@ -152,7 +153,7 @@ def assert_kill_is_harmless(scene: Scene, crew: Crew, number: int, root: Path) -
     shutil.rmtree(root)
 
 
-def assert_kills_are_harmless(scene: Scene, crew: Crew, numbers: range, folder: Path) -> None:
+def assert_kills_are_harmless(scene: Scene, crew: Crew, numbers: Iterable[int], folder: Path) -> None:
     failures = {}
     with ThreadPoolExecutor(N_WARM) as pool:
         trials = {
@@ -167,25 +168,51 @@ def assert_kills_are_harmless(scene: Scene, crew: Crew, numbers: range, folder: 
     )
 
 
-def test_a_night_killed_before_any_act_leaves_the_old_one_and_the_next_run_completes(
+@pytest.fixture(scope="module")
+def night_scene(
     crew: Crew,
     markets: tuple[SmallMarket, SmallMarket],
     published_home: Home,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    home = copy_of(published_home, tmp_path / "before")
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Scene:
+    """The night of today, whose inbox holds three files and one that no source recognizes."""
+    folder = tmp_path_factory.mktemp("night")
+    home = copy_of(published_home, folder / "before")
     deliver(markets[1], home.inbox, DELIVERED)
     (home.inbox / "page.csv").write_text("<html>not found</html>")
     parameters = {"root": "SPX", "expiration": "2024-04-18", "session": str(TODAY), "threshold": "60"}
-    scene = played(crew, home, Order("night", str(home.root), CLOCK), tmp_path / "undisturbed", parameters=parameters)
+    order = Order("night", str(home.root), CLOCK)
+    scene = played(crew, home, order, folder / "undisturbed", parameters=parameters)
     assert (scene.before.newest, scene.after.newest) == (str(EVE), str(TODAY))
     assert scene.before.answers["latest_signal"] != scene.after.answers["latest_signal"]
-    with capsys.disabled():
-        kinds = ", ".join(f"{count} {act}" for act, count in sorted(Counter(act for act, _ in scene.acts).items()))
-        print(f"\na night has {len(scene.acts)} acts: {kinds}")
     assert {"write", "fsync", "rename", "commit", "insert", "remove"} <= {act for act, _ in scene.acts}
-    assert_kills_are_harmless(scene, crew, range(len(scene.acts)), tmp_path)
+    return scene
+
+
+def test_a_night_killed_before_any_act_leaves_the_old_one_and_the_next_run_completes(
+    crew: Crew, night_scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = Counter(act for act, _ in night_scene.acts)
+    with capsys.disabled():
+        kinds = ", ".join(f"{count} {act}" for act, count in sorted(counts.items()))
+        print(f"\na night has {len(night_scene.acts)} acts: {kinds}")
+    assert_kills_are_harmless(night_scene, crew, range(len(night_scene.acts)), tmp_path)
+
+
+@pytest.mark.prefect
+def test_a_flow_run_killed_twice_leaves_the_old_night_and_the_next_run_completes(
+    crew: Crew, night_scene: Scene, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    loading = night_scene.acts.index(("insert", "core.option_quote"))
+    loaded = next(n for n, (act, _) in enumerate(night_scene.acts) if n > loading and act == "commit")
+    swapped = night_scene.acts.index(("rename", "published/alvh.duckdb"))
+    with shared_server(tmp_path_factory) as server:
+        order = replace(night_scene.order, job="flow", environment=server.environment(night_scene.home.root))
+        scene = replace(night_scene, order=order)
+        before = {run["id"] for run in server.flow_runs()}
+        assert_kills_are_harmless(scene, crew, [loaded, swapped], tmp_path)
+        states = [run["state_name"] for run in server.flow_runs() if run["id"] not in before]
+    assert sorted(states) == ["Degraded", "Degraded", "Running", "Running"]
 
 
 def test_an_import_killed_on_the_way_leaves_the_old_night_and_the_next_import_completes(

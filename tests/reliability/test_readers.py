@@ -50,7 +50,7 @@ class Publisher:
     def publish(self, number: int) -> Publication:
         """Give every row of every table the number, and publish.
 
-        alvh.duckdb is made of all tables every time; parquet only of what is dirty, here one table in turn to save time.
+        alvh.duckdb is made of all tables every time; parquet only of what is dirty: one table in turn, to save time.
         """
         with self.warehouse.transaction():
             for table in TABLES:

@@ -59,8 +59,8 @@ def calendar_findings(quotes: pl.DataFrame, slices: pl.DataFrame, *, fee_per_con
     Notes
     -----
     A near quote is compared with the cheapest cover among all slices that settle later in the same way, so it names
-    one far slice. `conditional`: the note states the assumption. The edge must exceed twice the standard error that
-    the fitted forwards and discount factors leave in the value of the far leg.
+    one far slice. `conditional`: the note states the assumption. The edge must exceed what twice the
+    standard errors of the fitted forwards and discount factors could take from the far leg.
     """
     grid = slice_grid(quotes.filter(pl.col("root").is_in(ROOTS)))
     facts = grid.slices.join(slices, on=SLICE_KEY, how="left", validate="1:1", maintain_order="left")
@@ -111,7 +111,9 @@ def option_legs(quotes: pl.DataFrame, *, side: pl.Expr, quantity: pl.Expr | pl.S
     )
 
 
-def value_at_near_expiration(level: Floats, *, strikes: tuple[float, float], ratio: float, is_call: bool, scale: tuple[float, float]) -> Floats:
+def value_at_near_expiration(
+    level: Floats, *, strikes: tuple[float, float], ratio: float, is_call: bool, scale: tuple[float, float]
+) -> Floats:
     """Return the least a package short one near option is worth when the near one settles at `level`, index points.
 
     Parameters
@@ -173,13 +175,31 @@ def calendar_crossings(grid: SliceGrid, facts: pl.DataFrame) -> Crossings:
     near_slice, far_slice = grid.slice_of[near], grid.slice_of[far]
     ratio = scale[near_slice] / scale[far_slice]
     edge = bid[near] - ratio * ask[far]
-    relative_error = np.hypot(
-        facts_of["forward_error"] / facts_of["forward"], facts_of["discount_error"] / facts_of["discount_factor"]
-    )
+    error = _fit_errors(facts_of, near_slice=near_slice, far_slice=far_slice)
+    # What the errors leave open: how many far options the near one needs, and how far their strike lies from the bound.
+    room = np.abs(relative[near] - relative[far])
+    short = np.maximum(ERRORS * error.forward * np.abs(relative[near]) - room, 0.0)
+    allowed = ERRORS * error.scale * ratio * ask[far] + scale[near_slice] * short
+    return Crossings(near, far, near_slice, far_slice, ratio, edge).take(edge > allowed)
+
+
+@dataclass(frozen=True)
+class _FitErrors:
+    """Standard errors of the ratio of two forwards and of the ratio of two D*F, relative, one per crossing."""
+
+    forward: Floats
+    scale: Floats
+
+
+def _fit_errors(facts_of: dict[str, Floats], *, near_slice: Indices, far_slice: Indices) -> _FitErrors:
+    forward = np.nan_to_num(facts_of["forward_error"] / facts_of["forward"])
     # A slice that takes its rate from the curve of the others has no error of its own.
-    relative_error = np.where(np.isnan(relative_error), facts_of["forward_error"] / facts_of["forward"], relative_error)
-    error = ratio * ask[far] * np.hypot(*np.nan_to_num(relative_error)[np.stack((near_slice, far_slice))])
-    return Crossings(near, far, near_slice, far_slice, ratio, edge).take(edge > ERRORS * error)
+    discount = np.nan_to_num(facts_of["discount_error"] / facts_of["discount_factor"])
+    both = np.hypot(forward, discount)
+    return _FitErrors(
+        forward=np.hypot(forward[near_slice], forward[far_slice]),
+        scale=np.hypot(both[near_slice], both[far_slice]),
+    )
 
 
 def _covers(

@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 
 # Prices are multiples of a cent and strikes at most 1e5, so rounding in the solver stays below 1e-10 points.
 SLACK_TOLERANCE = 1e-9
+# Kinks are differences of prices over differences of strikes, near 1.
+KINK_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -166,9 +168,10 @@ def _emptiness_proof(floor: _Envelope, cap: _Envelope, *, discount: float) -> tu
     of the active floor strikes and a mean of the active cap strikes; sold and bought synthetics then cancel at every
     level of the index. At b = 0 the strikes sold may exceed the strike bought: the difference is paid to the holder.
     """
-    at = np.array([discount])
-    sell = [int(floor.active(at, side=side)[0]) for side in ("left", "right")]
-    buy = [int(cap.active(at, side=side)[0]) for side in ("left", "right")]
+    # A kink of the floor and one of the cap may be the same number up to rounding: both are to be passed.
+    around = discount + KINK_ROUNDING * np.array([-1.0, 1.0])
+    sell = [int(line) for line in floor.active(around, side="left")]
+    buy = [int(line) for line in cap.active(around, side="left")]
     if discount == 0.0:
         sell, buy = [sell[1]] * 2, [buy[1]] * 2
         pivot_sell, pivot_buy = floor.strike[sell[0]], cap.strike[buy[0]]

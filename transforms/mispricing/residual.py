@@ -20,7 +20,11 @@ Floats = NDArray[np.float64]
 QUOTE_KEY = ["session_date", "root", "expiration", "strike", "option_type"]
 BUCKET = ["root", "delta_bucket", "dte_bucket"]
 DELTA_EDGES = (0.02, 0.10, 0.25, 0.50, 0.75, 0.90)
+DELTA_BUCKETS = ("0.00-0.02", "0.02-0.10", "0.10-0.25", "0.25-0.50", "0.50-0.75", "0.75-0.90", "0.90-1.00")
 DTE_EDGES = (7, 30, 60, 120, 365)
+DTE_BUCKETS = ("0-7", "8-30", "31-60", "61-120", "121-365", "366+")
+# A smile that misses a stretch of a slice misses all of it: a quote must be outside beside its neighbors too.
+NEIGHBORS = 3
 # A usual residual is not known from fewer quotes, nor from fewer sessions: neighbors in a session err together.
 MIN_QUOTES, MIN_SESSIONS = 30, 5
 # Without history the session itself, misfit and all, is the yardstick, so more is asked of a quote.
@@ -55,8 +59,9 @@ def residuals(option_analytics: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFr
         The quote's key, bid, ask, sizes, snapshot_kind, and: half_spread (points), fitted_price (points),
         residual_half_spreads, delta_bucket, dte_bucket, side (`sell` where the fitted price is below the bid, `buy`
         where it is above the ask, null inside), residual_points (distance of the fitted price from the side traded,
-        null inside) and vol_points (the same in vol points; null where that price has no vol). Quotes without a bid,
-        without a mid vol or on a refused smile have no row.
+        null inside), vol_points (the same in vol points; null where that price has no vol) and local_misfit (median
+        residual_half_spreads of the three strikes on either side; null without any). Quotes without a bid, without a mid
+        vol or on a refused smile have no row.
     """
     bid, ask, fitted = pl.col("bid"), pl.col("ask"), pl.col("fitted_price")
     return (
@@ -73,17 +78,15 @@ def residuals(option_analytics: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFr
         .with_columns(
             (0.5 * (ask - bid)).alias("half_spread"),
             pl.when(fitted < bid).then(pl.lit("sell")).when(fitted > ask).then(pl.lit("buy")).alias("side"),
-            pl.col("delta").abs().cut(list(DELTA_EDGES)).cast(pl.String).alias("delta_bucket"),
-            (pl.col("expiration") - pl.col("session_date"))
-            .dt.total_days()
-            .cast(pl.Float64)
-            .cut(list(DTE_EDGES))
-            .cast(pl.String)
-            .alias("dte_bucket"),
+            pl.concat_str("option_type", pl.lit(" "), _bucket(pl.col("delta").abs(), DELTA_EDGES, DELTA_BUCKETS)).alias(
+                "delta_bucket"
+            ),
+            _bucket((pl.col("expiration") - pl.col("session_date")).dt.total_days(), DTE_EDGES, DTE_BUCKETS).alias(
+                "dte_bucket"
+            ),
         )
         .with_columns(
             ((0.5 * (bid + ask) - fitted) / pl.col("half_spread")).alias("residual_half_spreads"),
-            pl.concat_str("option_type", pl.lit(" "), "delta_bucket").alias("delta_bucket"),
             pl.when(pl.col("side") == "sell")
             .then(bid - fitted)
             .when(pl.col("side") == "buy")
@@ -97,8 +100,24 @@ def residuals(option_analytics: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFr
         )
         .drop("delta", "fitted_vol", "implied_vol_bid", "implied_vol_ask")
         .sort(QUOTE_KEY)
+        .with_columns(_neighbors_median(pl.col("residual_half_spreads")).alias("local_misfit"))
         .collect()
     )
+
+
+def _bucket(value: pl.Expr, edges: tuple[float, ...], names: tuple[str, ...]) -> pl.Expr:
+    """Return the name of the interval (edges[i - 1], edges[i]] that holds the value."""
+    chain = pl.when(value <= edges[0]).then(pl.lit(names[0]))
+    for edge, name in zip(edges[1:], names[1:-1], strict=True):
+        chain = chain.when(value <= edge).then(pl.lit(name))
+    return chain.otherwise(pl.lit(names[-1]))
+
+
+def _neighbors_median(value: pl.Expr) -> pl.Expr:
+    """Return the median over the NEIGHBORS nearest strikes on either side, of the same slice and option type."""
+    of_side = ["session_date", "root", "expiration", "option_type"]
+    steps = [step for step in range(-NEIGHBORS, NEIGHBORS + 1) if step != 0]
+    return pl.concat_list(*(value.shift(step).over(of_side) for step in steps)).list.median()
 
 
 def residual_bucket_daily(rows: pl.DataFrame) -> pl.DataFrame:
@@ -192,7 +211,8 @@ def surface_residual_findings(
     -----
     z_score is (residual - mean)/deviation of the bucket's history, signed so that the side traded is positive. A bucket
     without enough history has none: its quotes are judged against the bucket's own median and median absolute
-    deviation of the session, at MIN_Z_WITHOUT_HISTORY. A call and a put of one strike that stand out on the same side
+    deviation of the session, at MIN_Z_WITHOUT_HISTORY. Where the smile misses a whole stretch of strikes, a quote counts
+    only if it would lie outside even after the smile is moved by the median misfit of its neighbors. A call and a put of one strike that stand out on the same side
     are one finding, the larger in half-spreads. `indicative`: the smile is fitted to mids.
     """
     value, bucket = pl.col("residual_half_spreads"), ["session_date", *BUCKET]
@@ -204,7 +224,7 @@ def surface_residual_findings(
             (away * (value - pl.col("mean_residual")) / pl.col("residual_deviation")).alias("z_score"),
             (away * (value - value.median().over(bucket)) / deviation).alias("z_of_session"),
         )
-        .filter(pl.col("side").is_not_null())
+        .filter(pl.col("side").is_not_null() & (away * (value - pl.col("local_misfit").fill_null(0.0)) > 1.0))
         .filter(
             (pl.col("z_score") >= min_z)
             | (pl.col("z_score").is_null() & (pl.col("z_of_session") >= MIN_Z_WITHOUT_HISTORY))

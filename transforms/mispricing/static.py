@@ -50,12 +50,19 @@ class SliceQuotes:
 
     @staticmethod
     def of(strike: Floats, call_bid: Floats, *, call_ask: Floats, put_bid: Floats, put_ask: Floats) -> "SliceQuotes":
-        """Return quotes from columns in which NaN marks padding (no strike) and missing bids and asks."""
+        """Return quotes from columns in which NaN marks padding (no strike) and missing bids and asks.
+
+        A quote whose bid is above its ask is no quote: neither side of it can be had.
+        """
         listed = np.isfinite(strike)
-        bids = (np.nan_to_num(bid[listed], nan=0.0) for bid in (call_bid, put_bid))
-        asks = (np.where(ask[listed] > 0.0, ask[listed], np.inf) for ask in (call_ask, put_ask))
-        (call_low, put_low), (call_high, put_high) = bids, asks
-        return SliceQuotes(strike[listed], call_low, call_high, put_low, put_high)
+
+        def side(bid: Floats, ask: Floats) -> tuple[Floats, Floats]:
+            low = np.nan_to_num(bid[listed], nan=0.0)
+            high = np.where(ask[listed] > 0.0, ask[listed], np.inf)
+            crossed = low > high
+            return np.where(crossed, 0.0, low), np.where(crossed, np.inf, high)
+
+        return SliceQuotes(strike[listed], *side(call_bid, call_ask), *side(put_bid, put_ask))
 
     def after_fees(self, fee_points: float) -> "SliceQuotes":
         """Return what is paid and received after a fee a contract (points): asks raised, bids lowered to 0 at least."""
@@ -339,11 +346,12 @@ class _Book:
         return constant, np.column_stack((in_a, in_b))
 
 
-def _lock_of(support: Indices, quotes: SliceQuotes, *, is_parity: bool = False) -> Lock:
+def _lock_of(support: Indices, quotes: SliceQuotes, *, is_parity: bool = False) -> Lock | None:
     """Return the portfolio of the cuts that contradict each other, in exact arithmetic.
 
     The multipliers make the coefficients of a and b vanish (or leave a nonnegative rest, which is more payoff). They
-    and the hull's shares are ratios of strikes, so whole numbers of contracts hold them exactly.
+    and the hull's shares are ratios of strikes, so whole numbers of contracts hold them exactly. None if the cuts
+    contradict each other by no more than rounding.
     """
     named = [tuple(int(code) for code in row) for row in support]
     known = [*named, (FORWARD_POSITIVE,) * 3, (DISCOUNT_POSITIVE,) * 3]
@@ -363,6 +371,8 @@ def _lock_of(support: Indices, quotes: SliceQuotes, *, is_parity: bool = False) 
             income = -sum(float(q) * (ask[code] if q > 0 else bid[code]) for code, q in holding.items())
             if income > best_income + 1e-9 * size:
                 best, best_income = holding, income
+    if not best:
+        return None
     held = {code: q for code, q in sorted(best.items()) if q > 0 or (q < 0 and bid[code] > 0.0)}
     scale = lcm(*(q.denominator for q in held.values()))
     whole = {code: int(q * scale) for code, q in held.items()}

@@ -145,3 +145,16 @@ def test_row_order_changes_nothing_and_wider_quotes_never_shrink_the_region(seed
     assert wider.slack >= region.slack - 1e-12
     if region.forward_low is not None and wider.forward_low is not None:
         assert wider.forward_low <= region.forward_low + 1e-9
+
+
+def test_a_lock_at_a_kink_of_both_envelopes_is_proved_by_strikes_that_cancel():
+    # Synthetics on one line but for the middle one: the best discount factor is a kink of floor and cap alike, and
+    # rounding makes them two numbers.
+    strike = np.array([3650.0, 3675.0, 5025.0])
+    line = 0.98 * (5000.0 - strike)
+    lower, upper = line.copy(), line.copy()
+    lower[1] += 0.25
+    region = parity_region(strike, lower, upper=upper)
+    sold = sum(leg.weight * leg.strike for leg in region.proof if leg.side == "sell")
+    bought = sum(leg.weight * leg.strike for leg in region.proof if leg.side == "buy")
+    assert sold == pytest.approx(bought, abs=1e-9)

@@ -1,0 +1,114 @@
+"""Executable findings of a session: planted locks found, nothing else, and what does not depend on what."""
+
+from datetime import date
+
+import polars as pl
+import pytest
+
+from benchmarks.mispricing_recall import (
+    FEE_PER_CONTRACT,
+    SORTS,
+    VIX_SORT,
+    closing_quotes,
+    lock_plants,
+    rows_as_legs,
+    session_record,
+    session_records,
+)
+from transforms.mispricing.findings import worst_payoff
+from transforms.mispricing.locks import executable_findings
+from transforms.pricing.analytics import session_pricing
+from transforms.sample_market.market import simulate_market
+from transforms.sample_market.plants import Plant
+
+LAST_SESSION = date(2026, 1, 23)
+OPTIONS = {"last_session": LAST_SESSION, "seed": 7, "n_history_sessions": 20}
+FREE = {"fee_per_contract": 0.0}
+
+
+@pytest.fixture(scope="module")
+def clean(calendar):
+    market = simulate_market(calendar=calendar, n_chain_sessions=1, **OPTIONS)
+    return market, closing_quotes(market, market.chain_rows[0])
+
+
+@pytest.fixture(scope="module")
+def planted(calendar):
+    """One session with a vertical, a conversion and a lock of calls, puts and cash: quotes, slices."""
+    plants = tuple(Plant(kind, 0) for kind in ("vertical_calls", "conversion", "calls_puts_cash"))
+    market = simulate_market(calendar=calendar, n_chain_sessions=1, plants=plants, **OPTIONS)
+    quotes = closing_quotes(market, market.chain_rows[0])
+    return quotes, session_pricing(quotes, calendar=calendar).slices
+
+
+def test_planted_locks_of_every_sort_are_found_and_nothing_else(calendar):
+    market = simulate_market(
+        calendar=calendar, n_chain_sessions=3, plants=lock_plants(3, kinds_per_session=3), **OPTIONS
+    )
+    records = list(session_records(market))
+    plants = [(plant, count) for record in records for plant, count in record.plants]
+    assert {plant.sort for plant, _ in plants} == {*SORTS.values(), VIX_SORT}
+    assert [plant for plant, count in plants if count != 1] == []
+    assert sum(record.n_false + record.n_beside + record.n_losing for record in records) == 0
+
+
+def test_a_clean_market_has_no_executable_finding(clean):
+    market, quotes = clean
+    assert quotes.height > 5_000
+    assert session_record(quotes, [], market=market).n_findings == 0
+
+
+def test_row_order_changes_no_finding(planted):
+    quotes, slices = planted
+    found = executable_findings(quotes, slices, **FREE)
+    again = executable_findings(quotes.sample(fraction=1.0, shuffle=True, seed=3), slices.reverse(), **FREE)
+    assert found.findings.height == 3
+    assert again.findings.equals(found.findings)
+    assert again.legs.equals(found.legs)
+
+
+def test_kinds_follow_from_the_portfolio(planted):
+    found = executable_findings(*planted, **FREE).findings
+    assert sorted(found["kind"]) == ["butterfly", "conversion", "vertical"]
+    assert set(found["confidence"]) == {"executable"}
+
+
+def test_every_finding_pays_today_after_fees_and_never_costs_anything_later(planted):
+    found = executable_findings(*planted, fee_per_contract=FEE_PER_CONTRACT)
+    assert found.findings["edge_dollars"].min() >= 0.0
+    for row in found.findings.rows(named=True):
+        legs = rows_as_legs(found.legs.filter(pl.col("finding_id") == row["finding_id"]))
+        assert worst_payoff(legs) >= 0.0
+        assert 100.0 * row["edge_points"] > FEE_PER_CONTRACT * sum(leg.quantity for leg in legs)
+
+
+def test_fees_larger_than_an_edge_leave_no_finding(planted):
+    assert executable_findings(*planted, fee_per_contract=500.0).findings.height == 0
+
+
+def test_a_non_regular_snapshot_flags_its_findings(planted):
+    quotes, slices = planted
+    overnight = quotes.with_columns(pl.lit("non_regular").alias("snapshot_kind"))
+    assert executable_findings(overnight, slices, **FREE).findings["from_flagged_quotes"].to_list() == [True] * 3
+
+
+def test_the_note_names_the_quotes_to_doubt(planted):
+    quotes, slices = planted
+    found = executable_findings(quotes, slices, **FREE)
+    vertical = found.findings.filter(pl.col("kind") == "vertical").row(0, named=True)
+    [sold] = found.legs.filter((pl.col("finding_id") == vertical["finding_id"]) & (pl.col("side") == "sell")).rows(
+        named=True
+    )
+    assert f"call {sold['strike']:g} bid by" in vertical["note"]
+
+
+def test_expired_slices_are_skipped(planted):
+    quotes, slices = planted
+    expired = slices.with_columns(pl.lit(-0.001).alias("time_to_expiry"))
+    assert executable_findings(quotes, expired, **FREE).findings.height == 0
+
+
+def test_a_session_without_quotes_has_no_findings(planted):
+    quotes, slices = planted
+    found = executable_findings(quotes.clear(), slices.clear(), **FREE)
+    assert (found.findings.height, found.legs.height) == (0, 0)

@@ -1,0 +1,1 @@
+"""The definitions of tables, by schema; transforms/schemas.py gathers them."""
