@@ -26,7 +26,7 @@ from flows.calendar import trading_calendar
 from flows.cross_section import cross_section
 from transforms.errors import DataError
 from transforms.pricing.variance import MINUTES_365_DAYS, vix_level
-from transforms.quality import VIX_GAP_TOLERANCE, session_gates, snapshot_summary, vix_gap_check
+from transforms.quality import session_gates, snapshot_summary
 from transforms.sample_market.market import simulate_market
 from transforms.schemas import (
     FUTURES_SETTLEMENT,
@@ -37,6 +37,7 @@ from transforms.schemas import (
     TREASURY_RATE,
     VARIANCE_DAILY,
 )
+from transforms.session_checks import VIX_GAP_TOLERANCE, vix_gap_check
 from transforms.sessions import vix_monthly_expirations
 from transforms.table_schema import Table
 

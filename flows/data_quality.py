@@ -9,8 +9,8 @@ import polars as pl
 from flows.settings import Settings
 from flows.snapshot_choice import gate_results
 from flows.warehouse import Warehouse
-from transforms.quality import curve_gates, vix_gap_check
 from transforms.schemas import BY_NAME, DATA_QUALITY
+from transforms.session_checks import curve_gates, vix_gap_check
 from transforms.sessions import TradingCalendar
 from transforms.slice_quality import forward_check, missing_expiration_check
 

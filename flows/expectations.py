@@ -131,11 +131,7 @@ def judge(table: Table, frame: pl.DataFrame, *, sessions: Days) -> Judgement:
     if frame.height:
         failures |= _failing_rows(_for_pandas(table, frame), rules)
     repeated = failures.pop(REPEATED_KEY)
-    verdicts = [
-        (rule.name, rule.severity, failures[rule.name], rule.reason)
-        for rule in rules
-        if rule.name in failures
-    ]
+    verdicts = [(rule.name, rule.severity, failures[rule.name], rule.reason) for rule in rules if rule.name in failures]
     verdicts += _repetitions(table, frame, repeated)
 
     broken = [_rejections(table, frame, *verdict) for verdict in verdicts]
@@ -282,9 +278,7 @@ def _for_pandas(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
         if column.low is not None or column.high is not None or column.allowed is not None
     }
     for rule in table.rules:
-        judged |= (
-            {rule.larger, rule.smaller} if isinstance(rule, PairRule) else {rule.column, rule.where_column}
-        )
+        judged |= {rule.larger, rule.smaller} if isinstance(rule, PairRule) else {rule.column, rule.where_column}
     finite = [pl.col(name).is_finite().fill_null(True) for name in _float_columns(table)]
     return frame.select(
         *(_encoded(column) for column in table.columns if column.name in judged),
@@ -319,9 +313,7 @@ def _failing_rows(encoded: pl.DataFrame, rules: Sequence[RowRule]) -> dict[str, 
         else:
             raise ExpectationError(f"rule {name} could not be evaluated: {raised or result.result}")
         if result.success != (found[name].size == 0):
-            raise ExpectationError(
-                f"rule {name}: success is {result.success} with {found[name].size} failing rows"
-            )
+            raise ExpectationError(f"rule {name}: success is {result.success} with {found[name].size} failing rows")
     unanswered = {rule.name for rule in rules} - found.keys()
     if unanswered:
         raise ExpectationError(f"no result for the rules {sorted(unanswered)}")
@@ -459,9 +451,7 @@ def _quarantined(broken: list[pl.DataFrame]) -> pl.DataFrame:
     return REJECTED_ROW.conform(merged)
 
 
-def _checks(
-    table: Table, n_rows: int, rules: list[tuple[str, Severity]], broken: list[pl.DataFrame]
-) -> pl.DataFrame:
+def _checks(table: Table, n_rows: int, rules: list[tuple[str, Severity]], broken: list[pl.DataFrame]) -> pl.DataFrame:
     rows = [
         {
             "table_name": table.full_name,

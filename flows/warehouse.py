@@ -241,7 +241,7 @@ class Warehouse:
 
     def landed_sources(self) -> pl.DataFrame:
         """Return `source_sha256`, `source`: which source recognized each loaded file, ordered by hash."""
-        return self.query("select sha256 as source_sha256, source from core.landed_file order by sha256")
+        return self.query("select sha256 as source_sha256, source, received_at from core.landed_file order by sha256")
 
     def newest_session(self, tables: Sequence[Table]) -> date | None:
         """Return the newest session that any of the tables holds; None if they are empty."""

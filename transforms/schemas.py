@@ -6,7 +6,7 @@ decimals (core.treasury_rate keeps the published par yield as a decimal; zero ra
 """
 
 from transforms.table_schema import Partition, Table
-from transforms.tables.columns import OPTION_ROOTS, SNAPSHOT_KINDS, count, number, text
+from transforms.tables.columns import BOOL, DATE, F64, I64, OPTION_ROOTS, SNAPSHOT_KINDS, STR, TS, count, number, text
 from transforms.tables.core import (
     ACCOUNT_STATE,
     ECONOMIC_EVENT,
@@ -45,6 +45,12 @@ from transforms.tables.mart import (
 )
 
 __all__ = [
+    "BOOL",
+    "DATE",
+    "F64",
+    "I64",
+    "STR",
+    "TS",
     "ACCOUNT_STATE",
     "BOX_CURVE",
     "BY_NAME",

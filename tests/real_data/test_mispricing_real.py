@@ -7,13 +7,14 @@ import polars as pl
 import pytest
 
 from flows.calendar import trading_calendar
+from flows.sources import open_delivery, recognize
 from tests.real_data.test_pricing_real import CHAINS, PARITY_SESSIONS, chain, priced
 from transforms.mispricing.box import box_curve, box_findings
 from transforms.mispricing.linear_program import minimal_doubt
 from transforms.mispricing.locks import executable_findings
 from transforms.mispricing.parity import parity_region, synthetic_bounds
 from transforms.mispricing.static import SliceQuotes, static_check
-from transforms.pricing.forward import RateCurve
+from transforms.pricing.rates import fallback_curve
 from transforms.pricing.slice_grid import SliceGrid, slice_grid
 
 pytestmark = pytest.mark.real_data
@@ -35,7 +36,8 @@ def live_slices(folder, session) -> tuple[SliceGrid, list[tuple[int, SliceQuotes
                 put_bid=grid.put_bid[row],
                 put_ask=grid.put_ask[row],
             )
-            rows.append((row, quotes, (forward * discount, discount)))
+            start = (float(np.median(quotes.strike)), 1.0) if forward is None else (forward * discount, discount)
+            rows.append((row, quotes, start))
     return grid, rows
 
 
@@ -93,24 +95,15 @@ def test_a_synthetic_raised_past_its_bound_is_found_with_the_strikes_that_prove_
     assert bids.height >= 0.9 * len(rows)
 
 
-# Treasury par yields of 3 months and 1 year on the session (treasury.gov), as continuously compounded rates.
-@pytest.mark.parametrize(
-    ("session", "par_yields"),
-    [
-        (date(2023, 4, 14), (0.0514, 0.0477)),
-        (date(2023, 9, 14), (0.0555, 0.0542)),
-        (date(2024, 1, 5), (0.0547, 0.0484)),
-    ],
-)
-def test_box_rates_bracket_the_usual_premium_over_treasury(shared_data, session, par_yields):
-    treasury = RateCurve("treasury", np.array([0.25, 1.0]), 2.0 * np.log1p(np.array(par_yields) / 2.0))
-    slices = priced(shared_data, session).slices
-    curve = box_curve(slices, treasury=treasury)
+@pytest.mark.parametrize("session", [date(2023, 4, 14), date(2023, 5, 23), date(2023, 9, 14)])
+def test_box_rates_bracket_the_usual_premium_over_treasury(shared_data, session):
+    path = shared_data / "rates" / "daily-treasury-rates_2023.csv"
+    delivery = open_delivery(path.name, path.read_bytes())
+    rates = recognize(delivery).read(delivery, calendar=trading_calendar()).frames["core.treasury_rate"]
+    treasury = fallback_curve(rates, session)
+    curve = box_curve(priced(shared_data, session).slices, treasury=treasury)
     months = curve.filter(pl.col("time_to_expiry").is_between(0.25, 1.0))
     assert months.height >= 8
     assert (months["lending_rate"] < months["borrowing_rate"]).all()
     assert months["mid_less_treasury"].is_between(-0.001, 0.006).mean() >= 0.9
-    quotes = chain(shared_data, session)
-    found = box_findings(quotes, curve, fee_per_contract=FEE)
-    assert found.findings.height <= 1
-    assert trading_calendar().is_session(session)
+    assert box_findings(chain(shared_data, session), curve, fee_per_contract=FEE).findings.height == 0

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -10,8 +10,9 @@ import pytest
 
 from flows.expectations import Judgement, judge
 from flows.sources import open_delivery, recognize
-from transforms.quality import curve_gates, select_snapshots, session_gates, snapshot_summary
+from transforms.quality import select_snapshots, session_gates, snapshot_summary
 from transforms.schemas import BY_NAME, INDEX_LEVEL
+from transforms.session_checks import curve_gates
 from transforms.sessions import TradingCalendar
 
 pytestmark = pytest.mark.real_data
@@ -105,7 +106,13 @@ def test_a_chain_downloaded_twice_enters_core_once(chains: Judged, calendar: Tra
     judgement, names = chains
     summaries = snapshot_summary(judgement.accepted)
     gates = session_gates(summaries, calendar=calendar)
-    files = pl.DataFrame({"source_sha256": list(names), "source": ["cboe_quotedata_csv"] * len(names)})
+    files = pl.DataFrame(
+        {
+            "source_sha256": list(names),
+            "source": ["cboe_quotedata_csv"] * len(names),
+            "received_at": [datetime(2024, 1, 1)] * len(names),
+        }
+    )
 
     chosen = select_snapshots(summaries, gates, calendar=calendar, source_order=["cboe_quotedata_csv"], source_of=files)
 

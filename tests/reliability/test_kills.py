@@ -23,7 +23,7 @@ from transforms.sessions import TradingCalendar
 FIRST, EVE, TODAY = date(2023, 12, 18), date(2024, 2, 14), date(2024, 2, 15)
 EVE_CLOCK, CLOCK, NEXT_CLOCK = "2024-02-14T23:45:00", "2024-02-15T23:45:00", "2024-02-16T13:30:00"
 CONTRACT = date(2024, 3, 20)
-DELIVERED = [f"VX_{CONTRACT}.csv", "VIX_History.csv", f"spx_quotedata_{TODAY}.csv"]
+DELIVERED = [f"VX_{CONTRACT}.csv", f"spx_quotedata_{TODAY}.csv"]
 N_WARM = 2
 # Of an import, whose acts are mostly those of a night: one in so many.
 IMPORT_STRIDE = 12
@@ -175,7 +175,7 @@ def night_scene(
     published_home: Home,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Scene:
-    """The night of today, whose inbox holds three files and one that no source recognizes."""
+    """The night of today, whose inbox holds two files and one that no source recognizes."""
     folder = tmp_path_factory.mktemp("night")
     home = copy_of(published_home, folder / "before")
     deliver(markets[1], home.inbox, DELIVERED)

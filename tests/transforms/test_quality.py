@@ -14,12 +14,12 @@ from transforms.quality import (
     GATE_SCHEMA,
     SNAPSHOT_KEY,
     SUMMARY_SCHEMA,
-    curve_gates,
     select_snapshots,
     session_gates,
     snapshot_summary,
 )
 from transforms.schemas import DATA_QUALITY, FUTURES_SETTLEMENT, INDEX_LEVEL, OPTION_QUOTE
+from transforms.session_checks import curve_gates
 from transforms.sessions import TradingCalendar, option_close
 
 LAST = date(2023, 9, 29)
@@ -272,7 +272,11 @@ def test_later_sessions_and_the_order_of_import_change_no_verdict(
 
 def choose(*quotes: pl.DataFrame, calendar: TradingCalendar, order: tuple[str, ...] = ()) -> list[tuple[str, str]]:
     summaries = snapshot_summary(pl.concat(quotes))
-    files = summaries.select("source_sha256", pl.col("source_sha256").alias("source")).unique()
+    files = summaries.select(
+        "source_sha256",
+        pl.col("source_sha256").alias("source"),
+        pl.lit(datetime(2024, 1, 1)).alias("received_at"),
+    ).unique()
     chosen = select_snapshots(
         summaries,
         session_gates(summaries, calendar=calendar),

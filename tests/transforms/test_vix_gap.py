@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.quality import vix_gap_check
 from transforms.schemas import DATA_QUALITY, VARIANCE_DAILY
+from transforms.session_checks import vix_gap_check
 
 SESSION = date(2024, 3, 4)
 POINTS = st.floats(8.0, 90.0)

@@ -53,6 +53,22 @@ class ExpirationOutcome:
     best_level: Floats
     loss_edge: Floats
 
+    @classmethod
+    def on_a_line(cls, level: Floats, profit: Floats, *, slope_above: Floats) -> "ExpirationOutcome":
+        """Return the outcome of profits (n, kinks) at increasing levels (n, kinks), straight between and beyond them."""
+        worst, worst_level = _extreme(level, profit, slope_above=slope_above)
+        best, best_level = _extreme(level, -profit, slope_above=-slope_above)
+        return cls(
+            kink_level=level,
+            kink_profit=profit,
+            slope_above=slope_above,
+            worst=worst,
+            worst_level=worst_level,
+            best=0.0 - best,
+            best_level=best_level,
+            loss_edge=_loss_edges(level, profit, slope_above=slope_above),
+        )
+
     @property
     def lowest_edge(self) -> Floats:
         """Return the lowest break-even, shape (n,), NaN where the sign never changes."""
@@ -99,18 +115,7 @@ def expiration_outcome(structures: Structures) -> ExpirationOutcome:
     profit = profit_at(structures, level)
     calls = np.where(structures.is_call, structures.quantity, 0.0)
     slope = np.broadcast_to(calls, structures.strike.shape).sum(axis=1)
-    worst, worst_level = _extreme(level, profit, slope_above=slope)
-    best, best_level = _extreme(level, -profit, slope_above=-slope)
-    return ExpirationOutcome(
-        kink_level=level,
-        kink_profit=profit,
-        slope_above=slope,
-        worst=worst,
-        worst_level=worst_level,
-        best=0.0 - best,
-        best_level=best_level,
-        loss_edge=_loss_edges(level, profit, slope_above=slope),
-    )
+    return ExpirationOutcome.on_a_line(level, profit, slope_above=slope)
 
 
 def _extreme(level: Floats, profit: Floats, *, slope_above: Floats) -> tuple[Floats, Floats]:

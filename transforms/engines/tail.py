@@ -144,10 +144,9 @@ def _rows(total: Floats, *, subjects: pl.Series, horizon: str, vix: Floats, retu
     return pl.DataFrame(
         {
             "subject": names.alias("subject").cast(pl.String),
-            "horizon": pl.Series([horizon], dtype=pl.String).new_from_index(0, level.size),
             "vix": level,
             "spx_return": move,
             "is_pair": is_pair,
             "value": pl.Series(total.ravel(), nan_to_null=True),
         }
-    )
+    ).with_columns(pl.lit(horizon).alias("horizon"))

@@ -60,8 +60,8 @@ def residuals(option_analytics: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFr
         residual_half_spreads, delta_bucket, dte_bucket, side (`sell` where the fitted price is below the bid, `buy`
         where it is above the ask, null inside), residual_points (distance of the fitted price from the side traded,
         null inside), vol_points (the same in vol points; null where that price has no vol) and local_misfit (median
-        residual_half_spreads of the three strikes on either side; null without any). Quotes without a bid, without a mid
-        vol or on a refused smile have no row.
+        residual_half_spreads of the three strikes on either side; null without any). Quotes without a bid, without a
+        mid vol or on a refused smile have no row.
     """
     bid, ask, fitted = pl.col("bid"), pl.col("ask"), pl.col("fitted_price")
     return (
@@ -107,17 +107,17 @@ def residuals(option_analytics: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFr
 
 def _bucket(value: pl.Expr, edges: tuple[float, ...], names: tuple[str, ...]) -> pl.Expr:
     """Return the name of the interval (edges[i - 1], edges[i]] that holds the value."""
-    chain = pl.when(value <= edges[0]).then(pl.lit(names[0]))
-    for edge, name in zip(edges[1:], names[1:-1], strict=True):
-        chain = chain.when(value <= edge).then(pl.lit(name))
-    return chain.otherwise(pl.lit(names[-1]))
+    name = pl.lit(names[-1])
+    for edge, lower in zip(reversed(edges), reversed(names[:-1]), strict=True):
+        name = pl.when(value <= edge).then(pl.lit(lower)).otherwise(name)
+    return name
 
 
 def _neighbors_median(value: pl.Expr) -> pl.Expr:
     """Return the median over the NEIGHBORS nearest strikes on either side, of the same slice and option type."""
     of_side = ["session_date", "root", "expiration", "option_type"]
     steps = [step for step in range(-NEIGHBORS, NEIGHBORS + 1) if step != 0]
-    return pl.concat_list(*(value.shift(step).over(of_side) for step in steps)).list.median()
+    return pl.concat_list(*(value.shift(step).over(of_side, order_by="strike") for step in steps)).list.median()
 
 
 def residual_bucket_daily(rows: pl.DataFrame) -> pl.DataFrame:
@@ -211,8 +211,9 @@ def surface_residual_findings(
     -----
     z_score is (residual - mean)/deviation of the bucket's history, signed so that the side traded is positive. A bucket
     without enough history has none: its quotes are judged against the bucket's own median and median absolute
-    deviation of the session, at MIN_Z_WITHOUT_HISTORY. Where the smile misses a whole stretch of strikes, a quote counts
-    only if it would lie outside even after the smile is moved by the median misfit of its neighbors. A call and a put of one strike that stand out on the same side
+    deviation of the session, at MIN_Z_WITHOUT_HISTORY. Where the smile misses a whole stretch of strikes, a quote
+    counts only if it would lie outside even after the smile is moved by the median misfit of its neighbors. A call and
+    a put of one strike that stand out on the same side
     are one finding, the larger in half-spreads. `indicative`: the smile is fitted to mids.
     """
     value, bucket = pl.col("residual_half_spreads"), ["session_date", *BUCKET]

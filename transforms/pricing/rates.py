@@ -8,6 +8,8 @@ from transforms.pricing.forward import RateCurve, par_yield_curve
 
 RATE_KINDS = ("treasury", "bill_13_week", "fed_funds")
 OLDEST = timedelta(days=7)
+# Most options expire within a year: a curve that begins later, such as a lone two-year yield, says nothing of their rates.
+LONGEST_FIRST_TENOR = 365
 
 
 def fallback_curve(treasury_rate: pl.DataFrame, session: date) -> RateCurve | None:
@@ -18,8 +20,8 @@ def fallback_curve(treasury_rate: pl.DataFrame, session: date) -> RateCurve | No
     recent = treasury_rate.filter(pl.col("session_date").is_between(session - OLDEST, session))
     for kind in RATE_KINDS:
         own = recent.filter(pl.col("rate_kind") == kind)
-        if own.height:
-            newest = own.filter(pl.col("session_date") == own["session_date"].max())
+        newest = own.filter(pl.col("session_date") == pl.col("session_date").max())
+        if newest.filter(pl.col("tenor_days") <= LONGEST_FIRST_TENOR).height:
             tenors = newest["tenor_days"].to_numpy().astype(float)
             return par_yield_curve(kind, tenors, par_yield=newest["par_yield"].to_numpy())
     return None

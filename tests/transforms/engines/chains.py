@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from flows.calendar import trading_calendar
 from transforms.pricing.analytics import session_pricing, time_to_expiry
 from transforms.pricing.black76 import black_price
+from transforms.pricing.forward import RateCurve
 from transforms.sessions import option_close
 
 SESSION = date(2024, 3, 4)
@@ -90,7 +91,9 @@ def _chain(root: str, listed: dict[date, NDArray[np.float64]], *, level: float, 
     quotes = pl.concat(frames).with_columns(
         session_date=pl.lit(SESSION), root=pl.lit(root), quote_ts=close, spot=pl.lit(level)
     )
-    priced = session_pricing(quotes, calendar=calendar)
+    # The rate is needed only by the VIX slices: too short and too few to determine their own.
+    known = RateCurve("treasury", np.array([0.1, 1.0]), np.array([RATE, RATE]))
+    priced = session_pricing(quotes, calendar=calendar, fallback=known)
     return Chain(quotes=quotes, analytics=priced.options, slices=priced.slices)
 
 

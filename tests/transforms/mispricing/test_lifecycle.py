@@ -1,4 +1,4 @@
-"""The life of findings: first seen, open and closed by sessions, outcomes to the cent, records that never look ahead."""
+"""The life of findings: sessions counted, outcomes to the cent, records that never look ahead."""
 
 from datetime import date
 from typing import Any
@@ -222,10 +222,14 @@ def test_the_record_counts_each_finding_once_with_the_outcome_of_the_session_aft
         calendar=calendar,
     )
     outcomes = pl.DataFrame(
-        [(days[1], "a", "butterfly", "open", 40.0), (days[2], "a", "butterfly", "closed", 7.0), (days[2], "b", "butterfly", "closed", -10.0)],
+        [
+            (days[1], "a", "butterfly", "open", 40.0),
+            (days[2], "a", "butterfly", "closed", 7.0),
+            (days[2], "b", "butterfly", "closed", -10.0),
+        ],
         schema=["session_date", "finding_id", "kind", "status", "exit_edge_dollars"],
         orient="row",
-    )  # fmt: skip
+    )
 
     record = detector_record(life, outcomes, calendar=calendar)
 

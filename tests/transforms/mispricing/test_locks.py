@@ -68,9 +68,30 @@ def test_row_order_changes_no_finding(planted):
 
 
 def test_kinds_follow_from_the_portfolio(planted):
-    found = executable_findings(*planted, **FREE).findings
-    assert sorted(found["kind"]) == ["butterfly", "conversion", "vertical"]
+    quotes, slices = planted
+    found = executable_findings(quotes, slices, **FREE).findings
+    # The planted vertical earns more as a butterfly with the strike beyond.
+    assert sorted(found["kind"]) == ["butterfly", "butterfly", "conversion"]
     assert set(found["confidence"]) == {"executable"}
+
+
+def test_a_lock_on_two_strikes_is_a_vertical(planted):
+    quotes, slices = planted
+    [vertical] = [
+        item for item in slices.filter(pl.col("root") == "SPX").rows(named=True) if item["expiration"].year == 2027
+    ][:1]
+    own = quotes.filter(
+        (pl.col("root") == "SPX") & (pl.col("expiration") == vertical["expiration"]) & (pl.col("option_type") == "call")
+    ).sort("strike")
+    low, high = own[10], own[11]
+    crossed = high.with_columns(bid=low["ask"] + 0.5, ask=low["ask"] + 1.0)
+    found = executable_findings(pl.concat([low, crossed]), slices, **FREE)
+    assert found.findings["kind"].to_list() == ["vertical"]
+    assert found.findings["edge_points"].item() == pytest.approx(0.5)
+    assert found.legs.select("strike", "side").rows() == [
+        (low["strike"].item(), "buy"),
+        (high["strike"].item(), "sell"),
+    ]
 
 
 def test_every_finding_pays_today_after_fees_and_never_costs_anything_later(planted):
@@ -93,13 +114,11 @@ def test_a_non_regular_snapshot_flags_its_findings(planted):
 
 
 def test_the_note_names_the_quotes_to_doubt(planted):
-    quotes, slices = planted
-    found = executable_findings(quotes, slices, **FREE)
-    vertical = found.findings.filter(pl.col("kind") == "vertical").row(0, named=True)
-    [sold] = found.legs.filter((pl.col("finding_id") == vertical["finding_id"]) & (pl.col("side") == "sell")).rows(
-        named=True
-    )
-    assert f"call {sold['strike']:g} bid by" in vertical["note"]
+    found = executable_findings(*planted, **FREE)
+    conversion = found.findings.filter(pl.col("kind") == "conversion").row(0, named=True)
+    own = found.legs.filter(pl.col("finding_id") == conversion["finding_id"])
+    [sold] = own.filter((pl.col("side") == "sell") & (pl.col("quantity") == 2.0)).rows(named=True)
+    assert f"call {sold['strike']:g} bid by" in conversion["note"]
 
 
 def test_expired_slices_are_skipped(planted):

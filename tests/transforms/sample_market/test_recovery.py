@@ -269,7 +269,7 @@ def test_a_late_file_degrades_its_night_and_revises_it_when_it_comes(faulty: Fau
     assert chain["received_at"].dt.date().to_list() == [faulty.day(1)]
 
 
-def test_of_a_restated_file_one_version_enters_core_and_the_other_is_marked_superseded(faulty: FaultyHome) -> None:
+def test_of_a_restated_file_the_one_received_last_enters_core_and_the_other_is_marked_superseded(faulty: FaultyHome) -> None:
     delivered = session_files(faulty.market, faulty.market.chain_rows[2])
     first, second = (read_table(file.name, file.payload, OPTION_QUOTE) for file in delivered)
     key = ["snapshot_kind", "root", "expiration", "strike", "option_type"]
@@ -280,6 +280,7 @@ def test_of_a_restated_file_one_version_enters_core_and_the_other_is_marked_supe
     superseded = landed.filter(pl.col("outcome") == "superseded")
     assert superseded["n_superseded"].to_list() == [first.height]
     loaded = landed.filter(pl.col("outcome") == "loaded")
+    assert loaded["received_at"].item() > superseded["received_at"].item()
     assert faulty.core(2)["source_sha256"].unique().to_list() == loaded["sha256"].to_list()
 
 
