@@ -106,21 +106,21 @@ def verify_night(home: Home, session: date, *, settings: Settings, now: datetime
         again = json.loads(manifest_path(scratch.published, session).read_text())
         recomputed = {entry["path"]: entry for entry in again["files"]}
         listed = read_files(home.published)
-        differences: list[str | None] = []
-        n_equal = 0
+        same_code = manifest["code_version"] == code_version()
+        differences: list[str] = []
         for entry in manifest["files"]:
-            if not _as_listed(home, listed.get(entry["path"])):
-                differences.append(f"{entry['path']}: the published file is not the one its manifest lists")
+            path, now_listed = entry["path"], listed.get(entry["path"])
+            if not _as_listed(home, now_listed):
+                differences.append(f"{path}: the published file is not the one its manifest lists")
                 continue
-            other = recomputed.get(entry["path"])
+            other = recomputed.get(path)
             if other is not None and other["sha256"] == entry["sha256"]:
-                n_equal += 1
                 continue
-            differences.append(_difference(home, scratch, entry["path"], entry["sha256"]))
-    found = tuple(line for line in differences if line)
-    return Verification(
-        session, n_equal + len(differences) - len(found), found, manifest["code_version"] == code_version()
-    )
+            grown = now_listed is None or now_listed.sha256 != entry["sha256"]
+            found = _difference(home, scratch, path, until=session if grown else None)
+            if found or same_code:
+                differences.append(found or f"{path}: equal values to {FLOAT_TOLERANCE}, but other bytes")
+    return Verification(session, len(manifest["files"]) - len(differences), tuple(differences), same_code)
 
 
 def prune(home: Home, *, settings: Settings, now: datetime) -> list[Path]:
@@ -167,18 +167,24 @@ def _scratch_copy(home: Home, root: Path, *, landed: set[str], notes: Sequence[d
     return scratch
 
 
-def _difference(home: Home, scratch: Home, path: str, sha256: str) -> str | None:
+def _difference(home: Home, scratch: Home, path: str, *, until: date | None) -> str | None:
+    """Return how the values of a published file differ from those recomputed; None if they agree.
+
+    `until` is the night, where the published file has grown since: later sessions are left out then, and a table without
+    sessions is not comparable any more.
+    """
     mine, other = home.published / path, scratch.published / path
     if not other.exists():
         return f"{path}: the recomputed night has no such file"
-    if not mine.exists():
-        return f"{path}: the published file is gone"
     published, recomputed = pl.read_parquet(mine), pl.read_parquet(other)
     if published.columns != recomputed.columns:
         return f"{path}: columns {published.columns} became {recomputed.columns}"
+    if until is not None and "session_date" not in published.columns:
+        return None
+    if until is not None:
+        published, recomputed = (rows.filter(pl.col("session_date") <= until) for rows in (published, recomputed))
     if published.height != recomputed.height:
-        rows = f"{published.height} rows were published, {recomputed.height} recomputed"
-        return f"{path}: {rows} (manifest hash {sha256[:12]})"
+        return f"{path}: {published.height} rows were published, {recomputed.height} recomputed"
     for name in published.columns:
         old, new = published[name], recomputed[name]
         if old.dtype == pl.Float64:

@@ -1,19 +1,18 @@
 """The tables of the two engines: candidates, what the filters removed, scenarios. Units as in transforms/schemas.py."""
+# ruff: noqa: E501 (a column is a line)
 
-from transforms.schemas import BOOL, DATE, F64, I64, count, number, text
 from transforms.table_schema import Column, Table
+from transforms.tables.columns import BOOL, DATE, EXPIRATION, F64, I64, SESSION, count, number, text
 
-_SESSION = Column("session_date", DATE, "The New York trading day the row belongs to.", nullable=False)
-_EXPIRATION = Column("expiration", DATE, "Printed expiration day.", nullable=False)
 _RANK = Column("rank", I64, "1 for the best candidate of the session.", nullable=False, low=1)
 
 CONDOR_CANDIDATE = Table(
     "mart", "condor_candidate", "one row per session and iron condor kept, best first", ("session_date", "candidate_id"),
     (
-        _SESSION,
+        SESSION,
         text("candidate_id", "Root, expiration and strikes from low to high.", nullable=False),
         text("root", "SPX or SPXW.", nullable=False, allowed=("SPX", "SPXW")),
-        _EXPIRATION,
+        EXPIRATION,
         Column("days_to_expiry", I64, "Calendar days from the session to expiration.", nullable=False, low=0),
         Column("put_long", F64, "Strike of the long put, points.", nullable=False, low=0.0),
         Column("put_short", F64, "Strike of the short put, points.", nullable=False, low=0.0),
@@ -52,11 +51,11 @@ RATIO_SPREAD_CANDIDATE = Table(
     "mart", "ratio_spread_candidate", "one row per session and VIX call ratio spread kept, best first",
     ("session_date", "candidate_id"),
     (
-        _SESSION,
+        SESSION,
         text("candidate_id", "Structure, ratio, expirations and strikes.", nullable=False),
         text("root", "VIX or VIXW.", nullable=False, allowed=("VIX", "VIXW")),
         text("structure", "backspread (short 1, long N), front_ratio (long 1, short N) or diagonal (short 1, long N a month later).", nullable=False, allowed=STRUCTURES),
-        _EXPIRATION,
+        EXPIRATION,
         Column("far_expiration", DATE, "Expiration of the far legs of a diagonal; null else."),
         Column("month", I64, "Rank of the expiration in the monthly VX calendar.", nullable=False, low=1),
         number("future", "VX settlement of the expiration, points."),
@@ -95,7 +94,7 @@ RATIO_SPREAD_SCENARIO = Table(
     "mart", "ratio_spread_scenario", "one row per session, ratio-spread candidate, horizon and VIX move",
     ("session_date", "candidate_id", "horizon", "vix_move"),
     (
-        _SESSION,
+        SESSION,
         text("candidate_id", "The candidate.", nullable=False),
         text("horizon", "now, 5_days, 10_days (calendar) or expiration.", nullable=False, allowed=("now", "5_days", "10_days", "expiration")),
         Column("vix_move", F64, "Change of the VIX, points.", nullable=False),
@@ -108,7 +107,7 @@ RATIO_SPREAD_SCENARIO = Table(
 CANDIDATE_FUNNEL = Table(
     "mart", "candidate_funnel", "one row per session, engine and filter", ("session_date", "engine", "filter"),
     (
-        _SESSION,
+        SESSION,
         text("engine", "condor or second.", nullable=False, allowed=("condor", "second")),
         text("filter", "What is asked of a candidate.", nullable=False),
         Column("step", I64, "Order of the filters, from 1.", nullable=False, low=1),
@@ -121,7 +120,7 @@ TAIL_SCENARIO = Table(
     "mart", "tail_scenario", "one row per session, subject, horizon and joint move of VIX and SPX",
     ("session_date", "subject", "horizon", "vix", "spx_return"),
     (
-        _SESSION,
+        SESSION,
         text("subject", "A candidate_id, a position_id, an engine or book.", nullable=False),
         text("horizon", "instant, or expiration (of the VIX layer).", nullable=False, allowed=("instant", "expiration")),
         Column("vix", F64, "VIX in the scenario, points.", nullable=False, low=1.0),

@@ -14,12 +14,16 @@ import pytest
 
 from flows.home import Home
 from flows.night import NightResult
+from flows.publication import published_nights
 from tests.flows.small_home import (
+    NIGHTS,
     new_home,
     published_rows,
+    run_night,
     zeroed,
 )
 from tests.small_market import chain_file
+from transforms.errors import DataError, UsageError
 from transforms.schemas import LANDED_FILE
 from transforms.sessions import TradingCalendar
 
@@ -253,6 +257,24 @@ def test_a_closed_pipe_is_no_traceback(base_home: Home) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment, check=False)
     assert "session_date" in done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("session", "message"),
+    [
+        (date(2024, 2, 19), "is not a New York trading session.*2024-02-16 and 2024-02-20"),
+        (date(2024, 3, 4), "2024-03-04 has not come yet: it is 2024-03-01 18:00 in New York"),
+    ],
+)
+def test_a_night_that_cannot_be_is_wrong_use_and_publishes_nothing(session: date, message: str, home: Home) -> None:
+    with pytest.raises(UsageError, match=message):
+        run_night(home, session)
+    assert published_nights(home.published) == list(NIGHTS)
+
+
+def test_a_night_of_a_home_without_data_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no market data yet; import files"):
+        run_night(new_home(tmp_path / "home"), date(2024, 2, 29))
 
 
 def test_exit_codes_say_what_was_published() -> None:

@@ -63,26 +63,25 @@ def test_the_deployments_of_prefect_yaml_run_on_a_worker(server: Server, home: H
         assert done.returncode == 0, done.stdout + done.stderr
     deployed = {found["name"]: found for found in server.ask("deployments/filter", {})}
     schedules = {
-        name: [(each["schedule"]["cron"], each["schedule"]["timezone"]) for each in found["schedules"]]
+        name: sorted((each["schedule"]["cron"], each["schedule"]["timezone"]) for each in found["schedules"])
         for name, found in deployed.items()
     }
     assert schedules == {
-        "evening": [("45 18 * * 1-5", "America/New_York")],
-        "morning": [("30 8 * * 1-5", "America/New_York")],
+        "nightly": [("30 8 * * 1-5", "America/New_York"), ("45 18 * * 1-5", "America/New_York")],
     }
     for found in deployed.values():
         assert found["global_concurrency_limit"]["limit"] == 1
         assert found["concurrency_options"]["collision_strategy"] == "ENQUEUE"
 
     server.spawn(home.root, "prefect", "worker", "start", "--pool", POOL, log="worker.log", cwd=tmp_path)
-    evening = ended_run(server, home, "evening")
+    evening = ended_run(server, home, "nightly")
     assert evening["state_type"] == "COMPLETED", evening["state"]
     assert evening["state_name"] == "Degraded"
     assert server.task_runs(evening["id"]) == dict.fromkeys(STAGES, "Completed")
     latest = json.loads((home.published / "manifests" / "latest.json").read_text())
     assert latest["session_date"] == str(LAST)
 
-    morning = ended_run(server, home, "morning")
+    morning = ended_run(server, home, "nightly")
     assert (morning["state_type"], morning["state_name"]) == ("COMPLETED", "NothingDue")
     assert morning["state"]["message"] == "No session is due."
 

@@ -7,11 +7,12 @@ from datetime import date
 import polars as pl
 import pytest
 
-from flows import journal
+from flows import journal, night
 from flows.home import Home
 from flows.publication import manifest_path, published_nights
 from flows.rebuild import prune, rebuild, verify_night
 from flows.settings import RetentionSettings, Settings
+from flows.warehouse import Warehouse
 from tests.flows.small_home import (
     LATER,
     NIGHTS,
@@ -21,7 +22,7 @@ from tests.flows.small_home import (
     snapshot_hashes,
 )
 from transforms.errors import DataError
-from transforms.schemas import JOURNAL
+from transforms.schemas import JOURNAL, SIGNAL_DAILY
 
 LAST = NIGHTS[-1]
 
@@ -72,6 +73,28 @@ def test_a_note_and_nights_of_later_do_not_speak_against_an_earlier_night(home: 
     found = verify_night(home, NIGHTS[1], settings=Settings(), now=LATER)
     assert found.differences == ()
     assert found.n_equal > 10
+
+
+def test_with_other_code_values_must_agree_and_bytes_need_not(home: Home) -> None:
+    path = manifest_path(home.published, LAST)
+    manifest = json.loads(path.read_text())
+    path.chmod(0o644)
+    path.write_text(json.dumps({**manifest, "code_version": "older"}))
+    with Warehouse(home.warehouse) as warehouse:
+        signals = warehouse.read(SIGNAL_DAILY)
+        noise = pl.when(pl.col("session_date") == LAST).then(pl.col("vx1") + 1e-12).otherwise(pl.col("vx1"))
+        error = pl.when(pl.col("session_date") == LAST).then(pl.col("vx2") + 1e-3).otherwise(pl.col("vx2"))
+        warehouse.write_changes(SIGNAL_DAILY, signals.with_columns(noise.alias("vx1"), code_version=pl.lit("older")))
+    night.publish(home, settings=Settings(), sessions=[], validation={}, now=LATER)
+    found = verify_night(home, LAST, settings=Settings(), now=LATER)
+    assert (found.differences, found.same_code) == ((), False)
+    with Warehouse(home.warehouse) as warehouse:
+        warehouse.write_changes(SIGNAL_DAILY, signals.with_columns(error.alias("vx2"), code_version=pl.lit("older")))
+    night.publish(home, settings=Settings(), sessions=[], validation={}, now=LATER)
+    path.chmod(0o644)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "code_version": "older"}))
+    (difference,) = verify_night(home, LAST, settings=Settings(), now=LATER).differences
+    assert "column vx2 differs by up to" in difference
 
 
 def test_published_files_that_were_tampered_with_are_reported_by_name(home: Home) -> None:

@@ -1,5 +1,6 @@
 """A settlement restated 30 sessions back: which tables and sessions change, which nights are revised, what is kept."""
 
+import json
 import os
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import polars as pl
 
 from flows.home import Home
+from flows.publication import manifest_path
 from tests.flows.small_home import (
     LATER,
+    NIGHTS,
     import_paths,
     published_rows,
     run_night,
@@ -90,6 +93,12 @@ def test_a_restated_settlement_changes_exactly_these_tables_and_sessions_and_kee
     assert files == REPLACED
     for path in files:
         assert (kept / path).read_bytes() == (base_home.published / path).read_bytes()
+    for session in NIGHTS:
+        before, after = (manifest_path(where.published, session).read_bytes() for where in (base_home, home))
+        assert (before != after) == (session in NIGHTS_FROM_THEN_ON)
+        if before != after:
+            (signal,) = published_rows(home.published, SIGNAL_DAILY).filter(session_date=session).to_dicts()
+            assert json.loads(after)["inputs_sha256"] == signal["inputs_sha256"] != json.loads(before)["inputs_sha256"]
     untouched = {path: sha for path, sha in snapshot_hashes(base_home.published).items() if path not in REPLACED}
     assert len(untouched) > 15
     assert untouched.items() <= snapshot_hashes(home.published).items()

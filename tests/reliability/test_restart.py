@@ -36,10 +36,10 @@ def test_the_next_scheduled_run_completes_after_everything_was_killed(
         for words in (("work-pool", "create", POOL, "--type", "process"), ("deploy", "--all")):
             done = server.run(home.root, "prefect", *words)
             assert done.returncode == 0, done.stdout + done.stderr
-        (evening,) = [found["id"] for found in server.ask("deployments/filter", {}) if found["name"] == "evening"]
+        (nightly,) = [found["id"] for found in server.ask("deployments/filter", {}) if found["name"] == "nightly"]
         server.spawn(home.root, "prefect", "worker", "start", "--pool", POOL, log="worker.log")
-        doomed = scheduled_run(server, evening, at=datetime.now(UTC))
-        next_one = scheduled_run(server, evening, at=datetime.now(UTC) + SCHEDULED_AHEAD)
+        doomed = scheduled_run(server, nightly, at=datetime.now(UTC))
+        next_one = scheduled_run(server, nightly, at=datetime.now(UTC) + SCHEDULED_AHEAD)
         wait_for(lambda: home.lock_file.exists() and home.lock_file.read_text(), "the flow to take the home's lock")
         assert server.ask(f"flow_runs/{doomed}")["state_type"] == "RUNNING"
         server.kill_everything()

@@ -9,7 +9,8 @@ PROMISED = {
     "core.landed_file": ("sha256", "source received_at name first_session last_session n_rows outcome"),
     "core.option_quote": (
         "session_date root expiration strike option_type",
-        "quote_ts snapshot_kind settlement_style bid ask bid_size ask_size last volume open_interest spot source_sha256",
+        "quote_ts snapshot_kind settlement_style bid ask bid_size ask_size last volume open_interest spot"
+        " source_sha256",
     ),
     "feature.term_structure": ("session_date rank", "expiration days_to_expiry settle"),
     "feature.curve_daily": (

@@ -45,7 +45,7 @@ def test_a_conforming_frame_is_one_chunk() -> None:
         (lambda f: f.with_columns(close=pl.lit(None, pl.Float64)), r"of 3 rows, .*close"),
         (lambda f: f.with_columns(symbol=pl.lit(None, pl.String)), r"of 3 rows, .*symbol"),
         (lambda f: f.with_columns(high=pl.lit(float("nan"))), r"of 3 rows, .*high"),
-        (lambda f: f.with_columns(session_date=date(2024, 2, 1)), r"2 of 3 rows repeat a key \('session_date', 'symbol'\)"),
+        (lambda f: f.with_columns(session_date=date(2024, 2, 1)), r"2 of 3 rows repeat a key \('session_date', 'symb"),
     ],
 )  # fmt: skip
 def test_a_frame_that_is_not_the_table_is_refused_with_what_is_wrong(

@@ -81,7 +81,7 @@ def condor_candidates(
     ----------
     quotes, analytics, slices : core.option_quote, feature.option_analytics and feature.slice of one session
     variance_ratio : trailing realized over implied variance (`trailing_variance_ratio`), decimal; without it the
-        physical figures are null, and where they are to be scored, so are score and rank by it
+        physical figures are null, and if they are to be scored no condor is ranked
 
     Notes
     -----
@@ -94,8 +94,10 @@ def condor_candidates(
     eligible = slices.filter(days.is_between(chosen.min_days_to_expiry, chosen.max_days_to_expiry))
     fitted = eligible.filter(pl.col("svi_a").is_not_null() & pl.col("forward").is_not_null())
     rows = fitted.select(*CONDOR_KEY).with_row_index("slice_row")
-    chain = priced_chain(quotes, analytics, slices=fitted).with_row_index("option_row").join(
-        rows, on=CONDOR_KEY, how="left", validate="m:1", maintain_order="left"
+    chain = (
+        priced_chain(quotes, analytics, slices=fitted)
+        .with_row_index("option_row")
+        .join(rows, on=CONDOR_KEY, how="left", validate="m:1", maintain_order="left")
     )
     laws = {"risk_neutral": smile_law(fitted)} if fitted.height else {}
     if fitted.height and variance_ratio is not None and variance_ratio > 0.0:
@@ -104,7 +106,8 @@ def condor_candidates(
     puts, calls = (_verticals(chain, option_type=kind, settings=chosen) for kind in ("put", "call"))
     condors = _condors(puts.filter("is_quoted"), calls.filter("is_quoted"), settings=chosen)
     kept = _ranked(condors).head(chosen.max_kept)
-    counts = _pair_counts(quotes, slices=[slices, eligible, fitted], n_widths=len(chosen.wing_widths)) + [
+    counts = [
+        *_pair_counts(quotes, slices=[slices, eligible, fitted], n_widths=len(set(chosen.wing_widths))),
         ("short_delta", _n_pairs(puts, calls)),
         ("wings_listed", _n_pairs(puts.filter("is_listed"), calls.filter("is_listed"))),
         ("two_sided", _n_pairs(puts.filter("is_quoted"), calls.filter("is_quoted"))),
@@ -149,7 +152,7 @@ def _pair_counts(quotes: pl.DataFrame, *, slices: list[pl.DataFrame], n_widths: 
         .agg(pl.col("n").cast(pl.Int64).sum())
         .collect()
     )
-    totals = [per_slice.join(group, on=CONDOR_KEY, how="semi")["n"].sum() * n_widths**2 for group in slices]
+    totals = [int(per_slice.join(group, on=CONDOR_KEY, how="semi")["n"].sum()) * n_widths**2 for group in slices]
     return list(zip(("all", "days_to_expiry", "smile"), totals, strict=True))
 
 
@@ -234,7 +237,9 @@ def _condors(puts: pl.DataFrame, calls: pl.DataFrame, *, settings: CondorSetting
         pairs.lazy()
         .filter(pl.col("short") < pl.col("short_call"))
         .with_columns(**both)
-        .filter((pl.col("credit_natural") > 0.0) & (pl.col("credit_natural") < pl.max_horizontal("width", "width_call")))
+        .filter(
+            (pl.col("credit_natural") > 0.0) & (pl.col("credit_natural") < pl.max_horizontal("width", "width_call"))
+        )
         .with_columns(max_loss=pl.max_horizontal("width", "width_call") - pl.col("credit_natural"))
         .with_columns(
             score=(pl.col("credit_natural") - expected) / pl.col("max_loss"),
@@ -248,12 +253,12 @@ def _ranked(condors: pl.DataFrame) -> pl.DataFrame:
     """Return the condors that have a score, best first."""
     distance = (pl.col("days_to_expiry") - BEST_DAYS_TO_EXPIRY).abs()
     order = [-pl.col("score"), pl.col("spread_cost_ratio"), distance, pl.col("slice_row")]
-    return condors.filter(pl.col("score").is_not_null()).sort(
-        [*order, "short", "short_call", "width", "width_call"]
-    )
+    return condors.filter(pl.col("score").is_not_null()).sort([*order, "short", "short_call", "width", "width_call"])
 
 
-def _measured(kept: pl.DataFrame, legs: PricedLegs, *, laws: dict[str, SettlementLaw], settings: CondorSettings) -> pl.DataFrame:
+def _measured(
+    kept: pl.DataFrame, legs: PricedLegs, *, laws: dict[str, SettlementLaw], settings: CondorSettings
+) -> pl.DataFrame:
     """Return mart.condor_candidate of the ranked condors."""
     credit, put_width, call_width = pl.col("credit_natural"), pl.col("width"), pl.col("width_call")
     widths = kept["width"].to_numpy(), kept["width_call"].to_numpy()
@@ -290,9 +295,9 @@ def _measured(kept: pl.DataFrame, legs: PricedLegs, *, laws: dict[str, Settlemen
             expected_value_physical=credit - both["physical"],
             **{name: -both[name] for name in ("delta", "gamma", "vega", "theta")},
             spread_cost_ratio=pl.col("spread_cost_ratio"),
-            size_at_touch=pl.when(pl.col("size_at_touch").is_not_null() & pl.col("size_at_touch_call").is_not_null()).then(
-                pl.min_horizontal("size_at_touch", "size_at_touch_call")
-            ),
+            size_at_touch=pl.when(
+                pl.col("size_at_touch").is_not_null() & pl.col("size_at_touch_call").is_not_null()
+            ).then(pl.min_horizontal("size_at_touch", "size_at_touch_call")),
             margin=pl.Series(margin),
             portfolio_margin=pl.Series(_portfolio_margin(kept, legs), nan_to_null=True),
             capital_at_risk=pl.Series(capital_at_risk(frame["max_loss"].to_numpy(), fees=fees)),

@@ -80,4 +80,6 @@ def portfolio_margin_estimate(scenario_profit: Floats, *, n_contracts: float | S
     priced, which makes the estimate NaN. `n_contracts`: option contracts of one structure, long and short, whose number
     sets the least requirement (FINRA rule 4210(g)).
     """
-    return np.asarray(np.maximum(-MULTIPLIER * scenario_profit.min(axis=1), LEAST_PER_CONTRACT * np.asarray(n_contracts)))
+    return np.asarray(
+        np.maximum(-MULTIPLIER * scenario_profit.min(axis=1), LEAST_PER_CONTRACT * np.asarray(n_contracts))
+    )

@@ -55,7 +55,7 @@ class ExpirationOutcome:
 
     @classmethod
     def on_a_line(cls, level: Floats, profit: Floats, *, slope_above: Floats) -> "ExpirationOutcome":
-        """Return the outcome of profits (n, kinks) at increasing levels (n, kinks), straight between and beyond them."""
+        """Return the outcome of profits at increasing levels, both (n, kinks), straight between and beyond them."""
         worst, worst_level = _extreme(level, profit, slope_above=slope_above)
         best, best_level = _extreme(level, -profit, slope_above=-slope_above)
         return cls(
@@ -110,7 +110,9 @@ def expiration_outcome(structures: Structures) -> ExpirationOutcome:
         If a strike or a credit is NaN, or a strike is negative.
     """
     if not (np.isfinite(structures.credit).all() and (structures.strike >= 0.0).all()):
-        raise ValueError("expiration_outcome needs finite credits and strikes from 0 up; drop unquoted structures first")
+        raise ValueError(
+            "expiration_outcome needs finite credits and strikes from 0 up; drop unquoted structures first"
+        )
     level = np.concatenate((np.zeros((len(structures), 1)), np.sort(structures.strike, axis=1)), axis=1)
     profit = profit_at(structures, level)
     calls = np.where(structures.is_call, structures.quantity, 0.0)

@@ -81,7 +81,7 @@ def require_tail_hedge(settings: RatioSpreadSettings) -> None:
     """
     if settings.structure not in TAIL_GAINERS and settings.structure not in settings.acknowledged:
         raise UsageError(
-            f"structure = {settings.structure!r} is not sure to gain when the VIX rises without limit, so it is no hedge "
+            f"structure = {settings.structure!r} is not sure to gain when the VIX rises without limit: it is no hedge "
             f"of the condor and is refused as second engine; use one of {list(TAIL_GAINERS)}, or add "
             f"{settings.structure!r} to the acknowledged structures to run it all the same"
         )
@@ -317,9 +317,7 @@ def _diagonal_outcome(
 
 
 def _as_rows(pairs: pl.DataFrame) -> pl.DataFrame:
-    return pairs.select(
-        "credit", "n_sold", "n_bought", short_row="option_row_sold", long_row="option_row_bought"
-    )
+    return pairs.select("credit", "n_sold", "n_bought", short_row="option_row_sold", long_row="option_row_bought")
 
 
 def _profit_of(
@@ -359,9 +357,15 @@ def _ranked(measured: pl.DataFrame) -> pl.DataFrame:
         measured.with_columns(**greeks)
         .with_columns(score=pl.when(pl.col("vega") > 0.0).then(pl.col("max_loss") / pl.col("vega")))
         .sort(
-            pl.col("score"), -pl.col("credit_mid"), "expiration_sold", "root", "strike_sold", "strike_bought", "ratio",
+            pl.col("score"),
+            -pl.col("credit_mid"),
+            "expiration_sold",
+            "root",
+            "strike_sold",
+            "strike_bought",
+            "ratio",
             nulls_last=True,
-        )  # fmt: skip
+        )
         .with_row_index("rank", offset=1)
         .with_columns(pl.col("rank").cast(pl.Int64))
     )
@@ -385,9 +389,7 @@ def _candidate_rows(
     sizes = [pl.col("bid_size_sold") // pl.col("n_sold"), pl.col("ask_size_bought") // pl.col("n_bought")]
     known_sizes = pl.col("bid_size_sold").is_not_null() & pl.col("ask_size_bought").is_not_null()
     n_contracts = (kept["n_sold"] + kept["n_bought"]).to_numpy()
-    risk = capital_at_risk(
-        kept["max_loss"].fill_null(np.nan).to_numpy(), fees=settings.fee_per_contract * n_contracts
-    )
+    risk = capital_at_risk(kept["max_loss"].fill_null(np.nan).to_numpy(), fees=settings.fee_per_contract * n_contracts)
     same = ("rank", "session_date", "root", "month", "future", "ratio", "credit_natural", "credit_mid", "credit",
             "max_loss", "max_loss_level", "break_even_low", "break_even_high", "break_even_above_future",
             "dead_zone_low", "dead_zone_high", "gains_in_tail", "delta", "gamma", "vega", "theta", "score")  # fmt: skip

@@ -84,7 +84,7 @@ def smile_law(slices: pl.DataFrame) -> SettlementLaw:
 
 
 def physical_law(slices: pl.DataFrame, *, variance_ratio: float) -> SettlementLaw:
-    """Return the law with each slice's variance multiplied by `variance_ratio` (decimal) and its mean at the forward."""
+    """Return the law with each slice's variance times `variance_ratio` (decimal) and its mean at the forward."""
     law = smile_law(slices)
     scale = float(np.sqrt(variance_ratio))
     k, mass = density_nodes(law.smile)

@@ -85,9 +85,10 @@ def tail_scenarios(
         by_vix = dollars * (settled_or_priced(options, futures, days=days, days_later=days_later) - now)
         spx = options.forward[:, None] * (1.0 + returns)
         by_spx = dollars * (settled_or_priced(options, spx, days=days, days_later=days_later) - now)
-        total = _sum_by(row_of, np.where(is_vix[:, None], by_vix, 0.0), n=subjects.len())[:, :, None] + _sum_by(
-            row_of, np.where(is_vix[:, None], 0.0, by_spx), n=subjects.len()
-        )[:, None, :]
+        total = (
+            _sum_by(row_of, np.where(is_vix[:, None], by_vix, 0.0), n=subjects.len())[:, :, None]
+            + _sum_by(row_of, np.where(is_vix[:, None], 0.0, by_spx), n=subjects.len())[:, None, :]
+        )
         frames.append(_rows(total, subjects=subjects, horizon=horizon, vix=vix, returns=returns))
     frame = pl.concat(frames).with_columns(session_date=pl.lit(session, dtype=pl.Date))
     return TAIL_SCENARIO.conform(frame.filter(pl.col("session_date").is_not_null()))

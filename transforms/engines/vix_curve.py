@@ -52,15 +52,14 @@ class VixCurve:
 
     def level(self, days_to_expiry: ArrayLike) -> Floats:
         """Return the curve at so many days: linear between the VIX at 0 and the settlements, flat beyond the last."""
-        return np.asarray(
-            np.interp(days_to_expiry, np.concatenate(([0.0], self.days)), np.concatenate(([self.vix], self.settle)))
-        )
+        days = np.asarray(days_to_expiry, np.float64)
+        return np.interp(days, np.concatenate(([0.0], self.days)), np.concatenate(([self.vix], self.settle)))
 
     def future(self, days_to_expiry: ArrayLike, *, days_later: ArrayLike, vix_move: ArrayLike) -> Floats:
         """Return a future some days later with the VIX moved, points; arguments broadcast.
 
         `days_to_expiry` counts from tonight. At or after its expiration the future is the VIX of the scenario.
         """
-        left = np.maximum(np.subtract(days_to_expiry, days_later), 0.0)
+        left = np.asarray(np.maximum(np.subtract(days_to_expiry, days_later), 0.0), np.float64)
         moved = self.level(left) + vx_beta(left, half_beta_days=self.half_beta_days) * np.asarray(vix_move)
-        return np.maximum(moved, LOWEST_FUTURE)
+        return np.asarray(np.maximum(moved, LOWEST_FUTURE))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
-from scipy.sparse import coo_array, csr_array, eye_array, hstack, vstack
+from scipy.sparse import block_diag, coo_array, csr_array, diags_array, eye_array, hstack, vstack
 
 from transforms.mispricing.static import LOCK_TOLERANCE, Lock, SliceQuotes
 
@@ -138,21 +138,23 @@ def whole_lock(
     limit = trades.limits(bid_size, ask_size)
     if not limit.size:
         return None
-    # Synthetics pay along a line, which its ends hold up; options have kinks at the strikes that are traded.
-    traded = np.abs(trades.holding[:, 1:]).max(axis=0).reshape(-1, 2).any(axis=1) & (not synthetics)
-    payoff = _payoffs(quotes)[np.concatenate(([True], traded, [True]))] @ trades.holding.T
+    rows = _payoff_rows(quotes, trades.holding)
     contracts = np.abs(trades.holding).sum(axis=1)
+    none = np.zeros(rows.shape[1] - limit.size)
     for most in (8.0, 16.0, 32.0, 64.0, 128.0):
         solved = milp(
-            -trades.income,
-            integrality=np.ones_like(limit),
-            bounds=Bounds(0.0, np.minimum(limit, most)),
-            constraints=[LinearConstraint(payoff, 0.0, np.inf), LinearConstraint(contracts[None, :], 0.0, most)],
+            np.concatenate((-trades.income, none)),
+            integrality=np.concatenate((np.ones_like(limit), none)),
+            bounds=Bounds(0.0, np.concatenate((np.minimum(limit, most), none + np.inf))),
+            constraints=[
+                LinearConstraint(rows, 0.0, 0.0),
+                LinearConstraint(csr_array(np.concatenate((contracts, none))[None, :]), 0.0, most),
+            ],
             options={"node_limit": NODE_LIMIT},
         )
         if solved.x is None or -solved.fun <= LOCK_TOLERANCE:
             continue
-        holding = np.round(np.round(solved.x) @ trades.holding).astype(np.int64)
+        holding = np.round(np.round(solved.x[: limit.size]) @ trades.holding).astype(np.int64)
         if (_payoffs(quotes) @ holding).min() < 0.0:
             continue
         codes = np.flatnonzero(holding)
@@ -191,6 +193,28 @@ class _Trades:
         """Return how often each trade can be made at the sizes of its quotes."""
         size = np.where(self.holding > 0.0, ask_size, np.where(self.holding < 0.0, bid_size, np.inf))
         return np.asarray(size.min(axis=1, initial=np.inf), dtype=np.float64)
+
+
+def _payoff_rows(quotes: SliceQuotes, holding: Floats) -> csr_array:
+    """Return rows that are 0 when v is the payoff of x trades: columns x, v at 0 and each strike traded, last slope.
+
+    The payoff's slope changes at a strike by what is held there, so that with v and the last slope kept nonnegative
+    the rows say the payoff is, and stay sparse. v is in units of the central strike.
+    """
+    at = holding[:, 1:].reshape(len(holding), -1, 2)
+    traded = np.abs(at).max(axis=(0, 2)) > 0.0
+    scale = float(np.median(quotes.strike))
+    strike = quotes.strike[traded] / scale
+    puts, both = at[:, traded, 1], at[:, traded].sum(axis=2)
+    width = np.diff(np.concatenate(([0.0], strike)))
+    n = strike.size
+    # Slopes left of each strike and beyond the last, from v and the last slope itself.
+    slope = diags_array((-1.0 / width, 1.0 / width), offsets=(0, 1), shape=(n, n + 1))
+    slopes = block_diag((slope, np.ones((1, 1))), format="csr")
+    value_at_zero = np.concatenate((puts @ strike, -np.eye(1, n + 2)[0]))
+    first_slope = hstack((csr_array(-puts.sum(axis=1)[None, :]), -slopes[:1]))
+    changes = hstack((csr_array(both.T), slopes[:-1] - slopes[1:]))
+    return csr_array(vstack((csr_array(value_at_zero[None, :]), first_slope, changes), format="csr"))
 
 
 def _payoffs(quotes: SliceQuotes) -> Floats:

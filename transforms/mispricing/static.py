@@ -156,7 +156,8 @@ def static_check(quotes: SliceQuotes, *, discounted_forward: float, discount_fac
             walls *= 8.0
             if walls > 1e6 * book.center:
                 break
-            model = book.model(walls=walls, around=start).extended(book.coefficients(model.codes), model.codes)
+            quoted = model.codes[model.codes[:, 0] >= 0]
+            model = book.model(walls=walls, around=start).extended(book.coefficients(quoted), quoted)
         model = model.extended(book.coefficients(codes), codes)
         previous = bound
         bound, point, active = model.best_point()

@@ -108,8 +108,9 @@ def strip_variances(grid: SliceGrid, facts: pl.DataFrame, rows: list[int]) -> di
 def vix_second_moments(grid: SliceGrid, facts: pl.DataFrame) -> pl.DataFrame:
     """Return E[VIX^2] of every live slice of VIX and VIXW: F^2 + (2/D)*(integral of puts below F and calls above).
 
-    Columns root, expiration, vix_forward (points), vix_second_moment (points squared): Cboe's strip of the slice, and
-    beyond its strikes the fitted smile where it has one and its right wing leaves E[VIX^2] finite (Lee 2004).
+    Columns root, expiration, vix_forward (points, the slice's own), vix_second_moment (points squared): Cboe's strip of
+    the slice, and beyond its strikes the fitted smile where it has one and its right wing leaves E[VIX^2] finite
+    (Lee 2004).
     """
     tau = facts["time_to_expiry"].to_numpy()
     is_vix = grid.slices["root"].is_in(VIX_ROOTS).to_list()
@@ -118,12 +119,13 @@ def vix_second_moments(grid: SliceGrid, facts: pl.DataFrame) -> pl.DataFrame:
     wings = _wings(strips, facts, power=1.0)
     slope = (facts["svi_b"] * (1.0 + facts["svi_rho"])).fill_null(np.inf).to_numpy()
     rate = facts["zero_rate"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    forwards = facts["forward"].cast(pl.Float64).fill_null(np.nan).to_numpy()
     rows = []
     for row, strip in strips.items():
-        forward = strip.forward
+        forward = float(forwards[row])
         widths = strip.weights * strip.strikes**2
         options = 2.0 * np.exp(rate[row] * tau[row]) * float(np.dot(widths, strip.prices))
-        # Between K0 and the forward the strip holds calls where the formula has puts.
+        # Between K0 and the forward the strip holds the options of the other side.
         moment = forward**2 + options - (forward - strip.at_the_money_strike) ** 2
         if slope[row] < STEEPEST_FOR_VARIANCE:
             moment += forward**2 * wings[row]

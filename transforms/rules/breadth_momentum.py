@@ -25,9 +25,7 @@ def evaluate(inputs: Inputs, parameters: BreadthMomentumParameters) -> Evaluatio
 
     Source: METHOD sections 3 and 8; MACD is Appel's (The Moving Average Convergence-Divergence Method, 1979).
     """
-    return bullish(
-        NAME, histogram_name="breadth_histogram", histogram=inputs.breadth_histogram, parameters=parameters
-    )
+    return bullish(NAME, histogram_name="breadth_histogram", histogram=inputs.breadth_histogram, parameters=parameters)
 
 
 RULE = Rule(NAME, Inputs, BreadthMomentumParameters, evaluate)

@@ -23,7 +23,7 @@ class Inputs:
 
     n_open_condors: int | None = given("condors open, count", low=0)
     newest_condor_zone: float | None = given(
-        "zone of the newest open condor: 1 at the center, 0 at a short strike, negative outside, decimal", high=1.0
+        "zone of the newest open condor: 1 at the center, 0 at a short strike, negative outside, decimal"
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal, get_args
 
+from transforms.rules.exit import LIMITS
 from transforms.rules.night import NightRules
 from transforms.rules.rule import Evaluation, Parameters, parameter
 
@@ -97,15 +98,13 @@ class Offers:
 
 @dataclass(frozen=True)
 class OpenBook:
-    """What is open, by position id.
+    """What has been done to what is open, by position id.
 
     `newest_has_layer` says that a layer has been opened against the newest condor: it gets no second one. `tightened`
     and `widened` are the condors already adjusted for the event or rally at hand, which are not adjusted again.
     `ledger_balance` is what the second engine has earned and not yet spent, dollars; None if not known.
     """
 
-    condors: tuple[str, ...] = ()
-    layers: tuple[str, ...] = ()
     newest_has_layer: bool = False
     tightened: frozenset[str] = frozenset()
     widened: frozenset[str] = frozenset()
@@ -138,8 +137,10 @@ class Decision:
     @property
     def decision_id(self) -> str:
         """Return the same id however often a night is decided: a hash of session, action, engine and position."""
-        what = f"{self.session_date}\0{self.action}\0{self.engine}\0{self.position_id or ''}\0{'' if self.offer else self.rules}"
-        return hashlib.sha256(what.encode()).hexdigest()[:16]
+        what: tuple[str, ...] = (str(self.session_date), self.action, self.engine, self.position_id or "")
+        # Two actions may be called for and not possible on one night; their rules tell them apart.
+        what += () if self.offer else self.rules
+        return hashlib.sha256("\0".join(what).encode()).hexdigest()[:16]
 
 
 def decide(
@@ -154,21 +155,24 @@ def decide(
 
     A rule that an action needs must have passed: failed and unknown both withhold it. The second engine always has a
     decision, so that every activation considered and not taken is on record; the first has one on the night of the
-    weekly condor. A condor that is closed is not adjusted, and an event near, or not known to be far, rules out
-    widening.
+    weekly condor. A position is changed once a night: closing comes before rolling, which is sized to the limits,
+    rolling before reducing, and that before an adjustment. An event near, or not known to be far, rules out widening.
     """
-    found = [
-        *_closings(session_date, night, book=book, offers=offers),
-        *_reductions(session_date, night, offers=offers),
-        *_rolls(session_date, night, book=book, offers=offers),
-    ]
-    closed = {decision.position_id for decision in found if decision.action == "close"}
-    found += _adjustments(session_date, night, book=book, offers=offers, closed=closed)
+    found = [*_closings(session_date, night, offers=offers), *_rolls(session_date, night, offers=offers)]
+    found += _reductions(session_date, night, offers=offers, changed=_changed(found))
+    found += _adjustments(session_date, night, book=book, offers=offers, changed=_changed(found))
     condor = _weekly_condor(session_date, night, offer=offers.condor)
     found += condor
     opens = any(decision.action == "open_condor" for decision in condor)
     found.append(_activation(session_date, night, book=book, offer=offers.layer, opens=opens, parameters=parameters))
-    found.sort(key=lambda decision: (ACTIONS.index(decision.action), decision.engine, decision.position_id or "", decision.rules))
+    found.sort(
+        key=lambda decision: (
+            ACTIONS.index(decision.action),
+            decision.engine,
+            decision.position_id or "",
+            decision.rules,
+        )
+    )
     return tuple(_funded(found, ledger_balance=book.ledger_balance))
 
 
@@ -204,24 +208,29 @@ def _activation(
         return _dormant(session_date, "second", None, withheld, _reasons(night.rows, withheld))
     # Scanning, the layer is opened with the week's condor; otherwise against the newest open one.
     if mode == "scan" and not opens:
-        return _dormant(session_date, "second", None, needed, "no condor is opened tonight for the layer to stand against")
+        return _dormant(
+            session_date, "second", None, needed, "no condor is opened tonight for the layer to stand against"
+        )
     if mode != "scan" and book.newest_has_layer:
         return _dormant(session_date, "second", None, needed, "the newest condor has its layer")
     return _act(session_date, "activate_second_engine", "second", None, offer, needed, night.rows)
 
 
-def _closings(session_date: date, night: NightRules, *, book: OpenBook, offers: Offers) -> list[Decision]:
+def _changed(decisions: list[Decision]) -> set[str | None]:
+    return {decision.position_id for decision in decisions if decision.offer}
+
+
+def _closings(session_date: date, night: NightRules, *, offers: Offers) -> list[Decision]:
     return [
         _act(session_date, "close", "condor", condor, offers.close.get(condor), ("exit",), night.of_position[condor])
-        for condor in book.condors
+        for condor in night.judged_by("exit")
         if night.of_position[condor]["exit"].state == "close"
     ]
 
 
-def _reductions(session_date: date, night: NightRules, *, offers: Offers) -> list[Decision]:
+def _reductions(session_date: date, night: NightRules, *, offers: Offers, changed: set[str | None]) -> list[Decision]:
     """Return the reductions offered while a limit fails on marks; one stay_dormant if none is offered."""
-    limits = night.rows["exit"].inputs
-    failed = [name for name in ("layer_share", "book_risk", "quick_ratio") if limits.get(name) == "failed"]
+    failed = [name for name in LIMITS if night.rows["exit"].inputs[name] == "failed"]
     if not failed:
         return []
     cited = ("exit", *failed)
@@ -229,30 +238,39 @@ def _reductions(session_date: date, night: NightRules, *, offers: Offers) -> lis
         return [_act(session_date, "reduce", "second", None, None, cited, night.rows)]
     return [
         _act(session_date, "reduce", offer.engine, position, offer, cited, night.rows)
-        for position, offer in offers.reduce.items()
+        for position, offer in sorted(offers.reduce.items())
+        if position not in changed
     ]
 
 
-def _rolls(session_date: date, night: NightRules, *, book: OpenBook, offers: Offers) -> list[Decision]:
+def _rolls(session_date: date, night: NightRules, *, offers: Offers) -> list[Decision]:
     return [
         _act(
             session_date, "roll_second_engine", "second", layer, offers.roll.get(layer), ("roll_due",),
             night.of_position[layer],
         )
-        for layer in book.layers
+        for layer in night.judged_by("roll_due")
         if night.of_position[layer]["roll_due"].outcome == "passed"
     ]  # fmt: skip
 
 
 def _adjustments(
-    session_date: date, night: NightRules, *, book: OpenBook, offers: Offers, closed: set[str | None]
+    session_date: date, night: NightRules, *, book: OpenBook, offers: Offers, changed: set[str | None]
 ) -> list[Decision]:
     """Return the condors tightened before a release, else those widened in a rally: events outrank rallies."""
     event = night.rows["event_ahead"]
-    open_condors = [condor for condor in book.condors if condor not in closed]
+    open_condors = [condor for condor in night.judged_by("rally") if condor not in changed]
     if event.outcome == "passed" and event.state == "tighten":
         return [
-            _act(session_date, "tighten_condor", "condor", condor, offers.tighten.get(condor), ("event_ahead",), night.rows)
+            _act(
+                session_date,
+                "tighten_condor",
+                "condor",
+                condor,
+                offers.tighten.get(condor),
+                ("event_ahead",),
+                night.rows,
+            )
             for condor in open_condors
             if condor not in book.tightened
         ]

@@ -19,10 +19,9 @@ def within_equity_share(
     Without positive equity it fails, having no share. The first of the losses is what flips it; where the others
     alone are too much, equity is.
     """
-    name, *_ = losses
-    loss = losses[name]
-    others = sum(losses.values()) - loss
-    total = loss + others
+    name, *rest = losses
+    others = sum(losses[other] for other in rest)
+    total = losses[name] + others
     if equity <= 0.0:
         return judged(
             rule,
@@ -41,7 +40,7 @@ def within_equity_share(
         flip = {name: turning_point(room, toward=inf, turns=lambda x: (x + others) / equity > largest_share)}
     elif others / equity <= largest_share:
         turned = turning_point(room, toward=-inf, turns=lambda x: (x + others) / equity <= largest_share)
-        flip = {name: max(turned, 0.0)}
+        flip = {name: turned}
     else:
         flip = {"equity": _enough_equity(total, largest_share)}
     return judged(

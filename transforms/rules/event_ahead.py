@@ -65,9 +65,10 @@ def sessions_to_events(
     today = np.searchsorted(calendar.sessions, np.datetime64(session_date))
     found: dict[str, int | None] = {}
     for name, events in EVENTS.items():
-        nearest = ahead.filter(pl.col("event").is_in(events))["event_date"].min()
-        position = None if nearest is None else np.searchsorted(calendar.sessions, np.datetime64(nearest))  # type: ignore[arg-type]
-        found[name] = None if position is None else max(1, int(position - today))
+        days = ahead.filter(pl.col("event").is_in(events))["event_date"].to_list()
+        found[name] = (
+            max(1, int(np.searchsorted(calendar.sessions, np.datetime64(min(days))) - today)) if days else None
+        )
     return found
 
 

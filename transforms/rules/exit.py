@@ -26,7 +26,7 @@ class Inputs:
     """An open condor on the session's marks, and the limits of the book as it stands."""
 
     n_open_condors: int | None = given("condors open, count", low=0)
-    profit_share: float | None = given("share of the condor's maximum profit captured, decimal", high=1.0)
+    profit_share: float | None = given("share of the condor's maximum profit captured, decimal")
     days_to_expiry: int | None = given("calendar days to the condor's expiration", low=0)
     loss_multiple: float | None = given("loss on the condor over its credit, ratio; negative in profit")
     layer_share: str | None = given("outcome of layer_share on marks; missing if unknown", allowed=("passed", "failed"))
@@ -59,23 +59,22 @@ def evaluate(inputs: Inputs, parameters: ExitParameters) -> Evaluation:
 
     Source: METHOD section 8; public descriptions of the method dispute every closing condition.
     """
-    closing = _closing_conditions(inputs, parameters)
     limits: dict[str, str | None] = {name: getattr(inputs, name) for name in LIMITS}
-    read: dict[str, Value] = {"n_open_condors": inputs.n_open_condors} if closing else {}
+    closings = _closings(inputs, parameters)
+    read: dict[str, Value] = {"n_open_condors": inputs.n_open_condors} if closings else {}
     if inputs.n_open_condors == 0:
-        closing = []
-    read |= {**{name: value for name, value, _, _ in closing}, **limits}
+        closings = []
+    read.update({closing.name: closing.value for closing in closings})
+    read.update(limits)
     if None in read.values():
         return unknown(NAME, comparison=">=", threshold=1.0, inputs=read)
-    met = [name for name, value, comparison, bound in closing if value is not None and compares(value, comparison, bound)]
+    met = [closing for closing in closings if closing.is_met]
     failed = [name for name in LIMITS if limits[name] == "failed"]
-    turned = {name: _turned(name, value, comparison, bound) for name, value, comparison, bound in closing if value is not None}
-    flip: dict[str, Scalar] = {name: turned[name] for name in met} | dict.fromkeys(failed, "passed")
-    if not flip and closing:
-        nearest = min(
-            (abs(value - bound) / max(abs(bound), 1.0), name) for name, value, _, bound in closing if value is not None
-        )
-        flip = {nearest[1]: turned[nearest[1]]}
+    flip: dict[str, Scalar] = {closing.name: closing.turned for closing in met}
+    flip.update(dict.fromkeys(failed, "passed"))
+    if not flip and closings:
+        nearest = min(closings, key=lambda closing: (closing.remoteness, closing.name))
+        flip[nearest.name] = nearest.turned
     return judged(
         NAME,
         measured=float(len(met) + len(failed)),
@@ -83,27 +82,48 @@ def evaluate(inputs: Inputs, parameters: ExitParameters) -> Evaluation:
         threshold=1.0,
         inputs=read,
         flip=flip or {LIMITS[0]: "failed"},
-        reason=_reason(met, failed),
+        reason=_reason([closing.name for closing in met], failed),
         state="close" if met else "reduce" if failed else "hold",
     )
 
 
-def _closing_conditions(
-    inputs: Inputs, parameters: ExitParameters
-) -> list[tuple[str, float | int | None, Comparison, float | int]]:
-    """Return the closing conditions that are set: input, its value, comparison, bound."""
-    conditions: list[tuple[str, float | int | None, Comparison, float | int | None]] = [
-        ("profit_share", inputs.profit_share, ">=", parameters.take_profit_share),
-        ("days_to_expiry", inputs.days_to_expiry, "<=", parameters.exit_dte),
-        ("loss_multiple", inputs.loss_multiple, ">=", parameters.stop_loss_multiple),
+@dataclass(frozen=True)
+class _Closing:
+    """One closing condition that is set; what is asked of it needs a value."""
+
+    name: str
+    value: float | None
+    comparison: Comparison
+    bound: float
+
+    @property
+    def is_met(self) -> bool:
+        return self.value is not None and compares(self.value, self.comparison, self.bound)
+
+    @property
+    def remoteness(self) -> float:
+        """How far the value is from its bound as a share of it, by which unlike units are compared."""
+        return abs((self.value or 0.0) - self.bound) / max(abs(self.bound), 1.0)
+
+    @property
+    def turned(self) -> float:
+        """The nearest value that gives the other answer; days are whole."""
+        if self.name == "days_to_expiry":
+            return int(self.bound) + 1 if self.is_met else int(self.bound)
+        return turning_value(self.value or 0.0, self.comparison, self.bound)
+
+
+def _closings(inputs: Inputs, parameters: ExitParameters) -> list[_Closing]:
+    bounds: list[tuple[str, Comparison, float | None]] = [
+        ("profit_share", ">=", parameters.take_profit_share),
+        ("days_to_expiry", "<=", parameters.exit_dte),
+        ("loss_multiple", ">=", parameters.stop_loss_multiple),
     ]
-    return [(name, value, comparison, bound) for name, value, comparison, bound in conditions if bound is not None]
-
-
-def _turned(name: str, value: float | int, comparison: Comparison, bound: float | int) -> float | int:
-    if name == "days_to_expiry":
-        return int(bound) + 1 if value <= bound else int(bound)
-    return turning_value(value, comparison, bound)
+    return [
+        _Closing(name, getattr(inputs, name), comparison, bound)
+        for name, comparison, bound in bounds
+        if bound is not None
+    ]
 
 
 def _reason(met: list[str], failed: list[str]) -> str:

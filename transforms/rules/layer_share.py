@@ -28,8 +28,8 @@ class Inputs:
 class LayerShareParameters(Parameters):
     """How large a part, and of what."""
 
-    steward_share: float = parameter(0.30, "largest share as steward, decimal", low=0.0, high=1.0)
-    promoter_share: float = parameter(0.40, "largest share as promoter, decimal", low=0.0, high=1.0, disputed=True)
+    steward_share: float = parameter(0.30, "largest share as steward, decimal", low=0.01, high=1.0)
+    promoter_share: float = parameter(0.40, "largest share as promoter, decimal", low=0.01, high=1.0, disputed=True)
     layer_share_basis: str = parameter(
         "capital_at_risk",
         "what is compared",

@@ -1,4 +1,4 @@
-"""Every rule on one night: the session's values in, one evaluation a rule out, and one a position where it has its own."""
+"""Every rule on one night: the session's values in, one evaluation a rule out, and one for each open position."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -31,10 +31,12 @@ class NightRules:
     rows: Mapping[str, Evaluation]
     of_position: Mapping[str, Mapping[str, Evaluation]]
 
+    def judged_by(self, rule: str) -> list[str]:
+        """Return the open positions that a rule judges by themselves, sorted."""
+        return sorted(position for position, evaluations in self.of_position.items() if rule in evaluations)
 
-def evaluate_rules(
-    values: Values, parameters: Mapping[str, Parameters], *, positions: Positions | None
-) -> NightRules:
+
+def evaluate_rules(values: Values, parameters: Mapping[str, Parameters], *, positions: Positions | None) -> NightRules:
     """Return every rule's evaluation.
 
     Parameters

@@ -29,7 +29,14 @@ def given(
     meaning: str, *, low: float | None = None, high: float | None = None, allowed: tuple[str, ...] | None = None
 ) -> Any:
     """Declare an input of a rule: None (missing) unless given; bounds are inclusive."""
-    return field(default=None, metadata={"meaning": meaning, "low": low, "high": high, "allowed": allowed})
+    return field(default=None, metadata=described(meaning, low=low, high=high, allowed=allowed))
+
+
+def described(
+    meaning: str, *, low: float | None = None, high: float | None = None, allowed: tuple[str, ...] | None = None
+) -> dict[str, Any]:
+    """Return what is declared of an input or parameter: its meaning with the unit, and what it may be."""
+    return {"meaning": meaning, "low": low, "high": high, "allowed": allowed}
 
 
 def parameter(
@@ -44,7 +51,7 @@ def parameter(
     """Declare a parameter of a rule: its default, inclusive bounds or closed set, and whether its value is disputed."""
     return field(
         default=default,
-        metadata={"meaning": meaning, "low": low, "high": high, "allowed": allowed, "disputed": disputed},
+        metadata={**described(meaning, low=low, high=high, allowed=allowed), "disputed": disputed},
     )
 
 
@@ -199,7 +206,7 @@ def compares(measured: float, comparison: Comparison, threshold: float) -> bool:
 
 
 def signed_distance(measured: float, comparison: Comparison, threshold: float) -> float:
-    """Return how far `measured` is on the side where the comparison holds; negative on the other, 0 at the threshold."""
+    """Return how far `measured` is beyond the threshold, where the comparison holds; negative before it."""
     return measured - threshold if comparison in (">", ">=") else threshold - measured
 
 

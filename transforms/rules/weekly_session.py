@@ -1,9 +1,9 @@
 """weekly_session: the orders of tonight fill in the week's first session (or tonight is that session)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from transforms.rules.rule import Evaluation, Parameters, Rule, given, judged, parameter, unknown
+from transforms.rules.rule import Evaluation, Parameters, Rule, described, judged, parameter, unknown
 from transforms.sessions import ONE_DAY, TradingCalendar
 
 NAME = "weekly_session"
@@ -14,9 +14,11 @@ WEEK = timedelta(days=7)
 class Inputs:
     """The session and its neighbors in the trading calendar."""
 
-    session_date: date | None = given("the session")
-    previous_session: date | None = given("the session before it")
-    next_session: date | None = given("the session after it, in which orders of tonight fill")
+    previous_session: date | None = field(default=None, metadata=described("the session before"))
+    session_date: date | None = field(default=None, metadata=described("the session"))
+    next_session: date | None = field(
+        default=None, metadata=described("the session after it, in which orders of tonight fill")
+    )
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,10 @@ def evaluate(inputs: Inputs, parameters: WeeklySessionParameters) -> Evaluation:
     if parameters.weekly_decision == "eve":
         names, reason = ("session_date", "next_session"), f"orders of {session} fill on {inputs.next_session}"
     else:
-        names, reason = ("previous_session", "session_date"), f"the session before {session} is {inputs.previous_session}"
+        names, reason = (
+            ("previous_session", "session_date"),
+            f"the session before {session} is {inputs.previous_session}",
+        )
     read = {name: getattr(inputs, name) for name in names}
     first, last = read.values()
     if first is None or last is None:

@@ -150,3 +150,13 @@ def test_scaling_prices_and_strikes_scales_the_edge_and_keeps_the_portfolio(seed
     assert (again.lock is None) == (check.lock is None)
     if check.lock is not None:
         assert again.margin == pytest.approx(factor * check.margin, abs=1e-6)
+
+
+@pytest.mark.parametrize("start", [(100.0, 1.0), (1.0, 0.001), (5000.0, 20.0)])
+def test_one_strike_far_from_the_start_is_judged_all_the_same(start):
+    sound = quotes_of([100], [(3.0, 4.0)], [(2.0, 3.0)])
+    crossed = quotes_of([100], [None], [(1000.0, 1001.0)])
+    far = {"discounted_forward": start[0], "discount_factor": start[1]}
+    assert static_check(sound, **far).lock is None
+    # A put bid at ten times its strike is only dear if the discount factor is below ten, which nothing says.
+    assert static_check(crossed, **far).lock is None

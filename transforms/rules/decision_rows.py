@@ -1,0 +1,58 @@
+"""The decisions of a night as rows of mart.decision and mart.decision_leg."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from transforms.rule_schemas import DECISION, DECISION_LEG
+from transforms.rules.decisions import Decision
+
+
+def decision_rows(decisions: Sequence[Decision]) -> pl.DataFrame:
+    """Return the rows of mart.decision."""
+    rows = []
+    for decision in decisions:
+        offer = decision.offer
+        rows.append(
+            {
+                "session_date": decision.session_date,
+                "decision_id": decision.decision_id,
+                "decision": decision.action,
+                "engine": decision.engine,
+                "position_id": decision.position_id,
+                "contracts": decision.contracts,
+                "limit_price": offer.limit_price if offer else None,
+                "expected_cost": offer.expected_cost if offer else None,
+                "max_loss_change": offer.max_loss_change if offer else None,
+                "gamma_change": offer.gamma_change if offer else None,
+                "funded": decision.funded,
+                "unfunded": decision.unfunded,
+                "binding_limit": offer.binding_limit if offer else None,
+                "reason": decision.reason,
+                "rules": ", ".join(decision.rules),
+            }
+        )
+    return DECISION.conform(pl.DataFrame(rows, schema=DECISION.polars_schema))
+
+
+def decision_leg_rows(decisions: Sequence[Decision]) -> pl.DataFrame:
+    """Return the rows of mart.decision_leg: the legs of each package, in the order offered."""
+    rows = [
+        {
+            "session_date": decision.session_date,
+            "decision_id": decision.decision_id,
+            "leg": number,
+            "instrument": leg.instrument,
+            "root": leg.root,
+            "expiration": leg.expiration,
+            "strike": leg.strike,
+            "option_type": leg.option_type,
+            "side": leg.side,
+            "quantity": leg.quantity,
+            "limit_price": leg.limit_price,
+        }
+        for decision in decisions
+        if decision.offer
+        for number, leg in enumerate(decision.offer.legs, start=1)
+    ]
+    return DECISION_LEG.conform(pl.DataFrame(rows, schema=DECISION_LEG.polars_schema))
