@@ -32,6 +32,32 @@ from transforms.schemas import MISPRICING_KINDS
 
 FEE = 0.65
 REPORT = Path("docs/mispricings_real.md")
+TICK = 0.05
+# More findings than this in a session are told by kind; sessions of fewer quotes than that are told by file.
+MOST_ROWS = 60
+FEWEST_QUOTES = 50
+QUOTE = ["root", "expiration", "strike", "option_type"]
+ABOUT_FILES = {
+    "SPX_all_20260130.csv.gz": "Yahoo shows each series' last bid and ask without their time. 55% of the series did not "
+    "trade on the session, and each of the 114 calendars has a leg whose series last traded a week or more before it: "
+    "quotes of different markets side by side. Nothing here could be traded.",
+    "spx_sample_ivolatility.csv.gz": "No sizes in the file, so no dollars. Deep puts worth a few ticks.",
+    "vix_quotedata_20190829T0928ET.dat": "Quotes from before the opening, 17 hours after the settlement they are held "
+    "against, by when the options' forwards had moved by up to 0.4 points..",
+}
+INTRODUCTION = """# What the detectors find on real chains
+
+Every option file at hand through every detector, with 0.65 dollars a contract: locks (conversion, reversal, vertical,
+butterfly), boxes against Treasury, calendars, residuals from the smile, VIX parity and the Jensen bound of forward
+variance. Written by `python -m benchmarks.mispricings_real FOLDER`; the explanations of residuals follow from the
+quote, its neighbors and its slice by the rules of that script, those of the files from what their vendors say.
+
+The chains stand alone, without sessions before them, so residuals have no z-score here: a quote is listed if it stands
+out from its bucket of the same session by five robust deviations and from its neighbors. *Outside* counts all quotes
+that the smile leaves outside their bid and ask: thousands, nearly all of them where five parameters cannot follow the
+far puts, and none of them a finding. Boxes are only held against a Treasury curve; files from years without one have
+none.
+"""
 
 
 @dataclass(frozen=True)
@@ -43,8 +69,8 @@ class Chain:
     kind: str
     quotes: pl.DataFrame
     found: FindingFrames
-    triangle: pl.DataFrame
-    n_outside: int
+    slices: pl.DataFrame
+    misfits: pl.DataFrame
 
 
 def read_table(folder: Path, table: str) -> pl.DataFrame:
@@ -80,7 +106,9 @@ def chains_of(path: Path, *, futures: pl.DataFrame, rates: pl.DataFrame) -> list
         triangle = variance_triangle(rows, pricing.slices, futures=settles, calendar=calendar)
         misfits = residuals(pricing.options, rows)
         baseline = residual_baseline(residual_bucket_daily(misfits), calendar=calendar)
-        boxes = box_curve(pricing.slices, treasury=curve)
+        # A bill is no yardstick for a box of two years.
+        treasury = curve if curve and curve.name == "treasury" else None
+        boxes = box_curve(pricing.slices, treasury=treasury)
         clocks = triangle.select("session_date", "clock_gap_minutes").unique()
         found = [
             executable_findings(rows, pricing.slices, fee_per_contract=FEE),
@@ -90,12 +118,102 @@ def chains_of(path: Path, *, futures: pl.DataFrame, rates: pl.DataFrame) -> list
             vix_parity_findings(pricing.slices, futures=settles, clocks=clocks),
             forward_variance_findings(triangle),
         ]
-        chains.append(
-            Chain(
-                path.name, session, str(kind), rows, FindingFrames.concat(found), triangle, misfits["side"].count()
-            )
-        )
+        chains.append(Chain(path.name, session, str(kind), rows, FindingFrames.concat(found), pricing.slices, misfits))
     return chains
+
+
+def explanation(row: dict[str, object], leg: dict[str, object], chain: Chain) -> str:
+    """Return why a finding is there; `leg` is the quote of a residual, with its misfit and its slice."""
+    kind, note = row["kind"], str(row["note"] or "")
+    if kind == "surface_residual":
+        return _residual_explanation(leg)
+    if kind == "forward_variance":
+        return f"{note}; a straight line over a weekend puts too much variance before the expiration"
+    if kind == "vix_parity":
+        return f"{note}: the market moved"
+    if kind in ("conversion", "reversal", "vertical", "butterfly"):
+        return f"a lock at the prices printed; {note}"
+    return note
+
+
+def _residual_explanation(leg: dict[str, object]) -> str:
+    number = {name: float(value) for name, value in leg.items() if isinstance(value, float | int)}
+    misfit = number.get("local_misfit", 0.0)
+    if abs(misfit) > 1.0:
+        return f"the smile misses this stretch of strikes: the neighbors are off by {misfit:+.1f} half-spreads too"
+    if number["price"] <= 5.0 * TICK or number["residual_points"] <= TICK:
+        return f"a few ticks: the smile says {number['fitted_price']:.3f}, and a quote moves by 0.05"
+    if number["vol_points"] <= number["rmse_vol_points"]:
+        return f"within the smile's own error on the slice, {number['rmse_vol_points']:.2f} vol points rms"
+    if not number.get("volume"):
+        return "not traded that day: a quote left standing"
+    return "stands alone among its neighbors, and traded: rich or cheap against the smile"
+
+
+def finding_lines(chain: Chain) -> list[str]:
+    """Return one table row per finding, by kind and size."""
+    facts = chain.misfits.join(
+        chain.slices.select("root", "expiration", "rmse_vol_points"), on=["root", "expiration"], how="left"
+    ).select(*QUOTE, "local_misfit", "fitted_price", "residual_points", "rmse_vol_points")
+    legs = (
+        chain.found.legs.join(facts, on=QUOTE, how="left")
+        .join(chain.quotes.select(*QUOTE, "volume"), on=QUOTE, how="left")
+        .join(chain.found.findings.select("finding_id", "vol_points"), on="finding_id")
+        .sort("finding_id", "leg")
+    )
+    lines = []
+    for row in chain.found.findings.sort("kind", "edge_points", descending=[False, True]).iter_rows(named=True):
+        own = legs.filter(pl.col("finding_id") == row["finding_id"]).to_dicts()
+        what = "; ".join(_leg_text(leg) for leg in own)
+        lines.append(f"| {row['kind']} | {what} | {row['edge_points']:.3f} | {explanation(row, own[0], chain)} |")
+    return lines
+
+
+def _leg_text(leg: dict[str, object]) -> str:
+    option = f" {leg['strike']:g} {leg['option_type']}" if leg["instrument"] == "option" else f" {leg['instrument']}"
+    return f"{leg['side']} {leg['quantity']:.4g} {leg['root']} {leg['expiration']}{option} at {leg['price']:g}"
+
+
+def kind_lines(chain: Chain) -> list[str]:
+    """Return one table row per kind of finding."""
+    kinds = chain.found.findings.group_by("kind").agg(
+        pl.len(), pl.col("edge_points").median().alias("median"), pl.col("edge_points").max().alias("largest")
+    )
+    return [
+        f"| {kind} | {n} findings, median {median:.2f} points | {largest:.3f} | stale quotes, see above |"
+        for kind, n, median, largest in kinds.sort("kind").iter_rows()
+    ]
+
+
+def report(chains: list[Chain], refused: list[tuple[str, str]]) -> str:
+    """Return the page."""
+    parts = [INTRODUCTION, "| file | session | snapshot | quotes | outside | findings |", "|---|---|---|---|---|---|"]
+    large = [chain for chain in chains if chain.quotes.height >= FEWEST_QUOTES]
+    for chain in large:
+        counts = Counter(chain.found.findings["kind"].to_list())
+        told = ", ".join(f"{kind} {counts[kind]}" for kind in MISPRICING_KINDS if counts[kind]) or "none"
+        parts.append(
+            f"| {chain.name} | {chain.session} | {chain.kind} | {chain.quotes.height:,} "
+            f"| {chain.misfits['side'].count():,} | {told} |"
+        )
+    parts.append("\nFiles of a few quotes a session, too few for a smile:\n")
+    small = Counter(chain.name for chain in chains if chain.quotes.height < FEWEST_QUOTES)
+    for name, n in sorted(small.items()):
+        n_found = sum(chain.found.findings.height for chain in chains if chain.name == name)
+        parts.append(f"- {name}: {n} sessions, {n_found} findings")
+    parts.append("\nFiles without bids and asks of SPX or VIX options:\n")
+    parts += [f"- {reason}" for _, reason in refused]
+    told_files: set[str] = set()
+    for chain in chains:
+        if chain.found.findings.is_empty():
+            continue
+        parts.append(f"\n## {chain.name}, {chain.session}\n")
+        if chain.name in ABOUT_FILES and chain.name not in told_files:
+            parts.append(ABOUT_FILES[chain.name] + "\n")
+        told_files.add(chain.name)
+        parts += ["| kind | legs | points | explanation |", "|---|---|---|---|"]
+        parts += kind_lines(chain) if chain.found.findings.height > MOST_ROWS else finding_lines(chain)
+    return "\n".join(parts) + "\n"
 
 
 def main() -> None:
@@ -112,12 +230,10 @@ def main() -> None:
         if path.is_file():
             try:
                 chains += chains_of(path, futures=futures, rates=rates)
-            except (DataError, KeyError) as error:
+            except DataError as error:
                 refused.append((path.name, str(error)))
-    for chain in chains:
-        counts = Counter(chain.found.findings["kind"].to_list())
-        print(chain.name, chain.session, chain.kind, chain.quotes.height, chain.n_outside, dict(counts))
-    print(refused)
+    REPORT.write_text(report(chains, refused))
+    print(f"{len(chains)} chains, {sum(chain.found.findings.height for chain in chains)} findings: {REPORT}")
 
 
 if __name__ == "__main__":

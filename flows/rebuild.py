@@ -170,8 +170,8 @@ def _scratch_copy(home: Home, root: Path, *, landed: set[str], notes: Sequence[d
 def _difference(home: Home, scratch: Home, path: str, *, until: date | None) -> str | None:
     """Return how the values of a published file differ from those recomputed; None if they agree.
 
-    `until` is the night, where the published file has grown since: later sessions are left out then, and a table without
-    sessions is not comparable any more.
+    `until` is the night, where the published file has grown since: later sessions are left out then, and a table
+    without sessions is not comparable any more.
     """
     mine, other = home.published / path, scratch.published / path
     if not other.exists():

@@ -47,6 +47,7 @@ def alvh(tmp_path: Path) -> Alvh:
             env={**inherited, "PYTHONPATH": str(CHECKOUT), **environment},
             check=False,
             stdin=subprocess.DEVNULL,
+            timeout=180,
         )
 
     return run

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,14 +36,14 @@ def home(calendar: TradingCalendar, tmp_path: Path) -> Home:
     return home
 
 
-def ended_run(server: Server, home: Home, deployment: str) -> dict[str, str]:
+def ended_run(server: Server, home: Home, deployment: str) -> dict[str, Any]:
     """Run a deployment and return its flow run once the worker has carried it out."""
     (deployment_id,) = [found["id"] for found in server.ask("deployments/filter", {}) if found["name"] == deployment]
     before = {run["id"] for run in server.flow_runs(deployment_id)}
     asked = server.run(home.root, "prefect", "deployment", "run", f"nightly/{deployment}")
     assert asked.returncode == 0, asked.stdout + asked.stderr
 
-    def terminal() -> dict[str, str] | None:
+    def terminal() -> dict[str, Any] | None:
         runs = server.flow_runs(deployment_id)
         return next(
             (
@@ -53,7 +54,7 @@ def ended_run(server: Server, home: Home, deployment: str) -> dict[str, str]:
             None,
         )
 
-    run: dict[str, str] = wait_for(terminal, f"nightly/{deployment} to end", log=server.folder / "worker.log")
+    run: dict[str, Any] = wait_for(terminal, f"nightly/{deployment} to end", log=server.folder / "worker.log")
     return run
 
 

@@ -75,24 +75,24 @@ def test_a_note_and_nights_of_later_do_not_speak_against_an_earlier_night(home: 
     assert found.n_equal > 10
 
 
-def test_with_other_code_values_must_agree_and_bytes_need_not(home: Home) -> None:
+def published_by_older_code(home: Home, column: str, shift: float) -> None:
+    """Publish the last night as if other code had made it, with one of its figures shifted."""
+    with Warehouse(home.warehouse) as warehouse:
+        signals = warehouse.read(SIGNAL_DAILY).with_columns(code_version=pl.lit("older"))
+        shifted = pl.col(column) + pl.when(pl.col("session_date") == LAST).then(shift).otherwise(0.0)
+        warehouse.write_changes(SIGNAL_DAILY, signals.with_columns(shifted))
+    night.publish(home, settings=Settings(), sessions=[], validation={}, now=LATER)
     path = manifest_path(home.published, LAST)
     manifest = json.loads(path.read_text())
     path.chmod(0o644)
     path.write_text(json.dumps({**manifest, "code_version": "older"}))
-    with Warehouse(home.warehouse) as warehouse:
-        signals = warehouse.read(SIGNAL_DAILY)
-        noise = pl.when(pl.col("session_date") == LAST).then(pl.col("vx1") + 1e-12).otherwise(pl.col("vx1"))
-        error = pl.when(pl.col("session_date") == LAST).then(pl.col("vx2") + 1e-3).otherwise(pl.col("vx2"))
-        warehouse.write_changes(SIGNAL_DAILY, signals.with_columns(noise.alias("vx1"), code_version=pl.lit("older")))
-    night.publish(home, settings=Settings(), sessions=[], validation={}, now=LATER)
+
+
+def test_with_other_code_values_must_agree_and_bytes_need_not(home: Home) -> None:
+    published_by_older_code(home, "vx1", 1e-12)
     found = verify_night(home, LAST, settings=Settings(), now=LATER)
     assert (found.differences, found.same_code) == ((), False)
-    with Warehouse(home.warehouse) as warehouse:
-        warehouse.write_changes(SIGNAL_DAILY, signals.with_columns(error.alias("vx2"), code_version=pl.lit("older")))
-    night.publish(home, settings=Settings(), sessions=[], validation={}, now=LATER)
-    path.chmod(0o644)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "code_version": "older"}))
+    published_by_older_code(home, "vx2", 1e-3)
     (difference,) = verify_night(home, LAST, settings=Settings(), now=LATER).differences
     assert "column vx2 differs by up to" in difference
 

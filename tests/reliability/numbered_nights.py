@@ -55,7 +55,7 @@ def watch(served: Path, *, reconnecting: bool, stop: Path) -> list[Sighting]:
             print("watching", flush=True)
         time.sleep(0.05)
 
-    options = {"threads": 1}
+    options: dict[str, str | bool | int | float | list[str]] = {"threads": 1}
     if reconnecting:
         while not stop.exists():
             began = time.monotonic()

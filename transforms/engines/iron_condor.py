@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from transforms.engine_schemas import CANDIDATE_FUNNEL, CONDOR_CANDIDATE
 from transforms.engines.margin import (
     SPX_MOVES,
     capital_at_risk,
@@ -21,6 +20,7 @@ from transforms.engines.margin import (
 from transforms.engines.payoff import PRICE_DECIMALS
 from transforms.engines.priced_chain import PricedLegs, is_two_sided, priced_chain, strike_name
 from transforms.engines.settlement_law import SettlementLaw, physical_law, smile_law
+from transforms.tables.engine import CANDIDATE_FUNNEL, CONDOR_CANDIDATE
 
 Floats = NDArray[np.float64]
 

@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from transforms.engine_schemas import RATIO_SPREAD_CANDIDATE, RATIO_SPREAD_SCENARIO
 from transforms.engines.iron_condor import RankedCandidates, funnel_rows
 from transforms.engines.margin import (
     VIX_MOVES,
@@ -25,6 +24,7 @@ from transforms.engines.priced_chain import PricedLegs, is_two_sided, priced_cha
 from transforms.engines.tail import VIX_ROOTS, settled_or_priced, shifted_futures
 from transforms.engines.vix_curve import VixCurve, spx_return_for
 from transforms.errors import UsageError
+from transforms.tables.engine import RATIO_SPREAD_CANDIDATE, RATIO_SPREAD_SCENARIO
 
 Floats = NDArray[np.float64]
 Structure = Literal["backspread", "front_ratio", "diagonal"]

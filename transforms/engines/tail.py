@@ -13,10 +13,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from transforms.engine_schemas import TAIL_SCENARIO
 from transforms.engines.margin import MULTIPLIER
 from transforms.engines.priced_chain import PricedLegs
 from transforms.engines.vix_curve import LOWEST_FUTURE, VixCurve
+from transforms.tables.engine import TAIL_SCENARIO
 
 Floats = NDArray[np.float64]
 

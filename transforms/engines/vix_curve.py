@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 # 1/(1 + days/36) is within 0.06 of the regression of daily VX changes on daily VIX changes in every bucket of days from
-# 7 to 270 (26,290 contract days, 2013-2026); nearer to expiration it tends to 1, which the opening quotation imposes
-# and daily closes at two different clocks do not show.
+# 21 to 270 (2013-2026, tests/real_data/test_ratio_spread_2016.py). Nearer to expiration it tends to 1: the opening
+# quotation imposes it, though closes at two clocks do not show it.
 HALF_BETA_DAYS = 36.0
 # The lowest VIX close on record is 9.14 (2017-11-03); a scenario never takes a future below this.
 LOWEST_FUTURE = 5.0

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from transforms.mispricing.finding_frames import OPTION_MULTIPLIER, FindingFrames
 from transforms.mispricing.findings import Finding, Leg, Side, finding_rows, legs_income
@@ -18,9 +19,12 @@ from transforms.pricing.forward import RateCurve
 from transforms.pricing.slice_grid import slice_grid
 from transforms.schemas import BOX_CURVE
 
+Floats = NDArray[np.float64]
+
 # A slice's own rate lies this far above Treasury at most, decimals, beyond UNUSUAL_DAYS (METHOD section 5).
 USUAL_LOW, USUAL_HIGH = -0.0010, 0.0060
 UNUSUAL_DAYS = 90.0
+MONTH = 31.0 / 365.0
 
 
 def box_curve(
@@ -38,20 +42,19 @@ def box_curve(
 
     Notes
     -----
-    Rates are decimals a year, continuously compounded. mid_less_treasury and is_unusual are null where the slice's
-    rate is not its own (rate_source other than parity).
+    Rates are decimals a year, continuously compounded. treasury_rate is null for tenors that the curve does not reach
+    (a month below its shortest, its longest): a 13-week bill says nothing about two years. mid_less_treasury and
+    is_unusual are also null where the slice's rate is not its own (rate_source other than parity).
     """
     bounded = slices.filter(
         (pl.col("time_to_expiry") > 0.0)
         & (pl.col("discount_low").is_not_null() | pl.col("discount_high").is_not_null())
     )
     time = bounded["time_to_expiry"].to_numpy()
-    rates = None if treasury is None else treasury.rate(time)
+    rates = np.full(time.size, np.nan) if treasury is None else _quoted_rates(treasury, time)
     own_rate = pl.when(pl.col("rate_source") == "parity").then(pl.col("zero_rate"))
     with_treasury = bounded.with_columns(
-        pl.lit(None, dtype=pl.Float64).alias("treasury_rate")
-        if rates is None
-        else pl.Series("treasury_rate", rates, dtype=pl.Float64),
+        pl.Series("treasury_rate", rates, nan_to_null=True),
         pl.lit(loan_rate, dtype=pl.Float64).alias("loan_rate"),
     )
     rows = with_treasury.with_columns(
@@ -64,6 +67,12 @@ def box_curve(
         .alias("is_unusual")
     )
     return BOX_CURVE.conform(rows.select(BOX_CURVE.column_names))
+
+
+def _quoted_rates(curve: RateCurve, time: Floats) -> Floats:
+    """Return the curve's zero rates at times (years) that its tenors reach, NaN elsewhere."""
+    reached = (time >= curve.time[0] - MONTH) & (time <= curve.time[-1])
+    return np.where(reached, curve.rate(time), np.nan)
 
 
 def box_findings(

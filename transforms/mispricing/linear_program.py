@@ -9,14 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
-from scipy.sparse import block_diag, coo_array, csr_array, diags_array, eye_array, hstack, vstack
+from scipy.sparse import coo_array, csr_array, eye_array, hstack, vstack
 
 from transforms.mispricing.static import LOCK_TOLERANCE, Lock, SliceQuotes
 
 Floats = NDArray[np.float64]
 
-# Branches of the search for whole contracts; enough for the handful of legs a lock needs, and the same on any machine.
-NODE_LIMIT = 400
+# Branches of the search for whole contracts, enough for the handful of legs a lock needs and the same on any machine;
+# and the share of the best income that it may leave.
+NODE_LIMIT = 40
+INCOME_GAP = 0.02
+MAX_ROUNDS, ROWS_ADDED = 40, 6
+# Contracts of a package one would not call large: two synthetics sold against one at either side.
+FEW = 8
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ def whole_lock(
 
     Notes
     -----
-    At most 8 contracts are tried first, then 16 and so on to 128.
+    At most FEW contracts are tried first, then twice as many and so on to 16 times.
     """
     trades = _Trades.synthetics(quotes) if synthetics else _Trades.options(quotes)
     loss = trades.holding @ doubt.fair + trades.income
@@ -138,29 +143,52 @@ def whole_lock(
     limit = trades.limits(bid_size, ask_size)
     if not limit.size:
         return None
-    rows = _payoff_rows(quotes, trades.holding)
+    # Strikes in their common step keep the rows whole numbers, which the program's tolerances then cannot blur.
+    payoff = _payoffs(quotes, unit=_common_step(quotes.strike)) @ trades.holding.T
     contracts = np.abs(trades.holding).sum(axis=1)
-    none = np.zeros(rows.shape[1] - limit.size)
-    for most in (8.0, 16.0, 32.0, 64.0, 128.0):
+    for most in FEW * np.array([1.0, 2.0, 4.0, 8.0, 16.0]):
+        taken = _best_package(trades.income, payoff, contracts=contracts, limit=np.minimum(limit, most), most=most)
+        if taken is not None:
+            holding = np.round(taken @ trades.holding).astype(np.int64)
+            codes = np.flatnonzero(holding)
+            whole = holding[codes] // np.gcd.reduce(holding[codes])
+            return Lock(tuple(codes.tolist()), tuple(whole.tolist()), synthetics)
+    return None
+
+
+def _best_package(income: Floats, payoff: Floats, *, contracts: Floats, limit: Floats, most: float) -> Floats | None:
+    """Return how often to make each trade for the most income with at most `most` contracts; None if none pays.
+
+    `payoff` (n_levels, m) must nowhere sum to less than 0. It is demanded at the ends at first and then at the levels
+    where the answer falls short most, since a package has kinks at a few strikes only.
+    """
+    demanded = np.zeros(len(payoff), dtype=np.bool_)
+    demanded[[0, -1]] = True
+    for _ in range(MAX_ROUNDS):
         solved = milp(
-            np.concatenate((-trades.income, none)),
-            integrality=np.concatenate((np.ones_like(limit), none)),
-            bounds=Bounds(0.0, np.concatenate((np.minimum(limit, most), none + np.inf))),
+            -income,
+            integrality=np.ones_like(limit),
+            bounds=Bounds(0.0, limit),
             constraints=[
-                LinearConstraint(rows, 0.0, 0.0),
-                LinearConstraint(csr_array(np.concatenate((contracts, none))[None, :]), 0.0, most),
+                LinearConstraint(payoff[demanded], 0.0, np.inf),
+                LinearConstraint(contracts[None, :], 0.0, most),
             ],
-            options={"node_limit": NODE_LIMIT},
+            options={"node_limit": NODE_LIMIT, "mip_rel_gap": INCOME_GAP},
         )
         if solved.x is None or -solved.fun <= LOCK_TOLERANCE:
-            continue
-        holding = np.round(np.round(solved.x[: limit.size]) @ trades.holding).astype(np.int64)
-        if (_payoffs(quotes) @ holding).min() < 0.0:
-            continue
-        codes = np.flatnonzero(holding)
-        whole = holding[codes] // np.gcd.reduce(holding[codes])
-        return Lock(tuple(codes.tolist()), tuple(whole.tolist()), synthetics)
+            return None
+        taken = np.round(solved.x)
+        level = payoff @ taken
+        if level.min() >= 0.0:
+            return np.asarray(taken, dtype=np.float64)
+        worst = np.argsort(level, kind="stable")[:ROWS_ADDED]
+        demanded[worst[level[worst] < 0.0]] = True
     return None
+
+
+def _common_step(strike: Floats) -> float:
+    """Return the largest step, in thousandths of a point, that all strikes are multiples of; points."""
+    return float(np.gcd.reduce(np.round(strike * 1_000.0).astype(np.int64))) / 1_000.0
 
 
 @dataclass(frozen=True)
@@ -195,34 +223,12 @@ class _Trades:
         return np.asarray(size.min(axis=1, initial=np.inf), dtype=np.float64)
 
 
-def _payoff_rows(quotes: SliceQuotes, holding: Floats) -> csr_array:
-    """Return rows that are 0 when v is the payoff of x trades: columns x, v at 0 and each strike traded, last slope.
-
-    The payoff's slope changes at a strike by what is held there, so that with v and the last slope kept nonnegative
-    the rows say the payoff is, and stay sparse. v is in units of the central strike.
-    """
-    at = holding[:, 1:].reshape(len(holding), -1, 2)
-    traded = np.abs(at).max(axis=(0, 2)) > 0.0
-    scale = float(np.median(quotes.strike))
-    strike = quotes.strike[traded] / scale
-    puts, both = at[:, traded, 1], at[:, traded].sum(axis=2)
-    width = np.diff(np.concatenate(([0.0], strike)))
-    n = strike.size
-    # Slopes left of each strike and beyond the last, from v and the last slope itself.
-    slope = diags_array((-1.0 / width, 1.0 / width), offsets=(0, 1), shape=(n, n + 1))
-    slopes = block_diag((slope, np.ones((1, 1))), format="csr")
-    value_at_zero = np.concatenate((puts @ strike, -np.eye(1, n + 2)[0]))
-    first_slope = hstack((csr_array(-puts.sum(axis=1)[None, :]), -slopes[:1]))
-    changes = hstack((csr_array(both.T), slopes[:-1] - slopes[1:]))
-    return csr_array(vstack((csr_array(value_at_zero[None, :]), first_slope, changes), format="csr"))
-
-
-def _payoffs(quotes: SliceQuotes) -> Floats:
-    """Return payoffs (n + 2, 2n + 1) by code at 0, at each strike, and the slope beyond the last."""
-    level = np.concatenate(([0.0], quotes.strike))[:, None]
-    call, put = np.maximum(level - quotes.strike, 0.0), np.maximum(quotes.strike - level, 0.0)
-    found = np.zeros((quotes.strike.size + 2, 2 * quotes.strike.size + 1))
-    found[:-1, 1::2], found[:-1, 2::2] = call, put
+def _payoffs(quotes: SliceQuotes, *, unit: float) -> Floats:
+    """Return payoffs (n + 2, 2n + 1) by code at 0, at each strike, and the slope beyond the last; strikes in `unit`s."""
+    strike = np.round(quotes.strike / unit)
+    level = np.concatenate(([0.0], strike))[:, None]
+    found = np.zeros((strike.size + 2, 2 * strike.size + 1))
+    found[:-1, 1::2], found[:-1, 2::2] = np.maximum(level - strike, 0.0), np.maximum(strike - level, 0.0)
     found[-1, 1::2] = 1.0
     return found
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from transforms.mispricing.finding_frames import OPTION_MULTIPLIER, FindingFrames
 from transforms.mispricing.findings import Finding, Leg, finding_rows, legs_income
-from transforms.mispricing.linear_program import Doubt, minimal_doubt, whole_lock
+from transforms.mispricing.linear_program import FEW, Doubt, minimal_doubt, whole_lock
 from transforms.mispricing.static import Lock, SliceQuotes, StaticCheck, parity_lock, static_check
 from transforms.pricing.slice_grid import SLICE_KEY, SliceGrid, slice_grid
 
@@ -85,22 +85,31 @@ def slice_locks(
 ) -> list[Lock]:
     """Return the locks of one slice, best first, given its check and its minimal set to doubt.
 
-    `quotes` are prices after fees and sizes are by code, NaN where not given. Each lock is the best in few whole
-    contracts within the sizes, or the exact one of the check where none such exists. Its legs in the minimal set to
-    doubt then give up their side of the quote, and what is left is searched again; a lock without a doubted leg cannot
-    be, since the slice is free of arbitrage without that set.
+    `quotes` are prices after fees and sizes are by code, NaN where not given. A lock that takes many contracts, or
+    more than the sizes, gives way to the best in few whole contracts within them if there is one. The legs of a lock
+    that are in the minimal set to doubt then give up their side of the quote, and what is left is searched again; a
+    lock without a doubted leg cannot be, since the slice is free of arbitrage without that set.
     """
     bid_size, ask_size = (np.where(np.isnan(size), np.inf, size) for size in (bid_size, ask_size))
     found: list[Lock] = []
     while check.lock is not None:
         parity = parity_lock(quotes)
         lock = parity or check.lock
-        lock = whole_lock(quotes, doubt, bid_size=bid_size, ask_size=ask_size, synthetics=parity is not None) or lock
         if parity is None or not any(earlier.is_parity for earlier in found):
+            if not _is_small(lock, bid_size=bid_size, ask_size=ask_size):
+                whole = whole_lock(quotes, doubt, bid_size=bid_size, ask_size=ask_size, synthetics=parity is not None)
+                lock = whole or lock
             found.append(lock)
         quotes = _set_aside(quotes, lock, doubt=doubt)
         check = static_check(quotes, discounted_forward=check.discounted_forward, discount_factor=check.discount_factor)
     return found
+
+
+def _is_small(lock: Lock, *, bid_size: Floats, ask_size: Floats) -> bool:
+    """Return whether a lock takes few contracts and no more than the sizes at the touch."""
+    codes, quantity = np.array(lock.codes), np.array(lock.quantities)
+    size = np.where(quantity > 0, ask_size[codes], bid_size[codes])
+    return bool(np.abs(quantity).sum() <= FEW and (np.abs(quantity) <= size).all())
 
 
 def _set_aside(quotes: SliceQuotes, lock: Lock, *, doubt: Doubt) -> SliceQuotes:

@@ -177,9 +177,7 @@ def residual_baseline(
     for name in ("n_sessions", "n_quotes", "sum_residual", "sum_squared_residual"):
         daily = np.zeros((buckets.height, span + residual_window))
         daily[place, number - first + residual_window] = 1.0 if name == "n_sessions" else rows[name].to_numpy()
-        # Each window is summed by itself: a running sum would differ in its last bits with where it started.
-        sliding = np.lib.stride_tricks.sliding_window_view(daily, residual_window, axis=1)
-        windows[name] = sliding[place, number - first].sum(axis=1)
+        windows[name] = _window_sums(daily, window=residual_window)[place, number - first]
     n = windows["n_quotes"]
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = windows["sum_residual"] / n
@@ -193,6 +191,23 @@ def residual_baseline(
         pl.Series("mean_residual", np.where(known, mean, np.nan), nan_to_null=True),
         pl.Series("residual_deviation", deviation, nan_to_null=True),
     )
+
+
+def _window_sums(daily: Floats, *, window: int) -> Floats:
+    """Return the sums of `window` neighboring columns, by the window's first column.
+
+    Sums of 1, 2, 4, ... columns are doubled and those that make up the window added, always in the same order: unlike
+    a running sum, a window's last bits do not depend on where the row began.
+    """
+    n = daily.shape[1] - window + 1
+    total, block, width, start = np.zeros((daily.shape[0], max(n, 0))), daily, 1, 0
+    while width <= window:
+        if window & width:
+            total = total + block[:, start : start + n]
+            start += width
+        block = block[:, :-width] + block[:, width:]
+        width *= 2
+    return np.asarray(total)
 
 
 def surface_residual_findings(

@@ -39,7 +39,9 @@ MINUTES_PER_DAY, DAYS_PER_YEAR = 1_440.0, 365.0
 SETTLED_AT_FOUR_FROM = date(2020, 10, 26)
 # Below this the clocks and the interpolation alone move the gap by 0.4 to 0.5 points.
 LEAST_DAYS = 7
-VX_PER_OPTION = 10.0
+SYNTHETICS_PER_FUTURE = 10.0
+# Quotes and settlement further apart than this are of two markets: the finding is flagged.
+MINUTES_APART = 60.0
 # Nodes of the wing integrals: distance from the last strike in units of at-the-money deviation, up to e^7.
 TAIL_U = np.linspace(0.0, 7.0, 281)
 
@@ -311,7 +313,7 @@ def forward_variance_findings(triangle: pl.DataFrame, *, vx_bound_tolerance: flo
         pl.lit("indicative").alias("confidence"),
         pl.lit(None, dtype=pl.Float64).alias("z_score"),
         pl.lit(None, dtype=pl.Float64).alias("vol_points"),
-        pl.lit(False).alias("from_flagged_quotes"),
+        (pl.col("clock_gap_minutes").abs() > MINUTES_APART).fill_null(False).alias("from_flagged_quotes"),
         pl.format(
             "quotes {} minutes after the settlement of VX; near leg {} days from a listed slice",
             pl.col("clock_gap_minutes").round(0).cast(pl.Int64),
@@ -374,7 +376,7 @@ def vix_parity_findings(
         pl.lit("indicative").alias("confidence"),
         pl.lit(None, dtype=pl.Float64).alias("z_score"),
         pl.lit(None, dtype=pl.Float64).alias("vol_points"),
-        pl.lit(False).alias("from_flagged_quotes"),
+        (pl.col("clock_gap_minutes").abs() > MINUTES_APART).fill_null(False).alias("from_flagged_quotes"),
         pl.format(
             "VX settlement against option quotes {} minutes later", pl.col("clock_gap_minutes").round(0).cast(pl.Int64)
         ).alias("note"),
@@ -382,7 +384,9 @@ def vix_parity_findings(
     other = pl.when(pl.col("side") == "buy").then(pl.lit("sell")).otherwise(pl.lit("buy"))
     legs = [
         _indicative_leg(found, number, "future", "VX", side=pl.col("side"), price=settle, quantity=1.0),
-        _indicative_leg(found, number, "forward", None, side=other, price=pl.col("synthetic"), quantity=VX_PER_OPTION),
+        _indicative_leg(
+            found, number, "forward", None, side=other, price=pl.col("synthetic"), quantity=SYNTHETICS_PER_FUTURE
+        ),
     ]
     return finding_frames(findings, pl.concat(legs), fee_per_contract=0.0)
 

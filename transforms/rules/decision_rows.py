@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from transforms.rule_schemas import DECISION, DECISION_LEG
 from transforms.rules.decisions import Decision
+from transforms.tables.rule import DECISION, DECISION_LEG
 
 
 def decision_rows(decisions: Sequence[Decision]) -> pl.DataFrame:

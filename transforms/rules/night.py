@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 
 from transforms.errors import UsageError
-from transforms.rule_schemas import RULE_EVALUATION
 from transforms.rules import RULES
 from transforms.rules.rule import Evaluation, Parameters, Rule, Value
+from transforms.tables.rule import RULE_EVALUATION
 
 Values = Mapping[str, Value]
 

@@ -8,8 +8,8 @@ from datetime import date
 
 import polars as pl
 
-from transforms.rule_schemas import RULE_VERSION
 from transforms.rules.rule import Parameters, Rule
+from transforms.tables.rule import RULE_VERSION
 
 DIGITS = 16
 

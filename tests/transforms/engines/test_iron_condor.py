@@ -76,9 +76,7 @@ def test_loss_and_break_evens_are_those_of_the_payoff(found: RankedCandidates) -
 
 
 def test_credits_are_the_quotes_at_bid_and_ask(chain: Chain, found: RankedCandidates) -> None:
-    quote = {
-        (row["expiration"], row["strike"], row["option_type"]): row for row in chain.quotes.iter_rows(named=True)
-    }
+    quote = {(row["expiration"], row["strike"], row["option_type"]): row for row in chain.quotes.iter_rows(named=True)}
     for row in found.candidates.sample(50, seed=1).iter_rows(named=True):
         legs = [(quote[row["expiration"], row[name], name.split("_")[0]], sign) for name, sign in LEGS]
         natural = sum(leg["bid"] if sign < 0 else -leg["ask"] for leg, sign in legs)
@@ -126,9 +124,7 @@ def test_greeks_are_sums_over_the_legs(chain: Chain, found: RankedCandidates) ->
 def test_rank_goes_by_score_then_cost_then_days(found: RankedCandidates) -> None:
     rows = found.candidates.sort("rank")
     assert rows["rank"].to_list() == list(range(1, rows.height + 1))
-    keys = rows.select(
-        -pl.col("score"), "spread_cost_ratio", days=(pl.col("days_to_expiry") - 50).abs()
-    ).rows()
+    keys = rows.select(-pl.col("score"), "spread_cost_ratio", days=(pl.col("days_to_expiry") - 50).abs()).rows()
     assert keys == sorted(keys)
     np.testing.assert_allclose(rows["score"].to_numpy(), (rows["expected_value"] / rows["max_loss"]).to_numpy())
 
@@ -149,7 +145,7 @@ def test_margin_and_portfolio_margin(found: RankedCandidates) -> None:
     np.testing.assert_allclose(rows["margin"], 100.0 * wider)
     np.testing.assert_allclose(rows["capital_at_risk"], 100.0 * rows["max_loss"] + 6.0)
     np.testing.assert_allclose(rows["return_on_margin"], rows["credit_natural"] / wider)
-    # Half a wing cannot be lost at once to a move the wing caps: the estimate stays below the wider wing.
+    # Weeks before expiration no move costs a whole wing: the long option keeps time value.
     assert (rows["portfolio_margin"] < rows["margin"]).all()
     assert (rows["portfolio_margin"] >= 150.0).all()
 

@@ -1,5 +1,7 @@
 """Payoffs at expiration: kinks, break-evens, worst and best outcome against evaluation point by point."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -64,14 +66,14 @@ def test_profit_turns_from_loss_to_no_loss_exactly_at_the_edges(n_legs: int) -> 
         bounds = np.concatenate(([0.0], edges, [edges.max(initial=0.0) + 90.0]))
         # A stretch of no length lies between two edges at one strike or before an edge at 0: nothing to sample there.
         losing = []
-        for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+        for low, high in pairwise(bounds):
             inside = low + (high - low) * np.linspace(0.001, 0.999, 41)
             loses = brute_profit(structures, row, inside) < -1e-9
             assert high - low < 1e-9 or loses.all() or not loses.any(), (row, low, high)
             losing.append(bool(loses[20]))
         wide = np.diff(bounds) >= 1e-9
         if wide.all():
-            assert all(a != b for a, b in zip(losing[:-1], losing[1:], strict=True)), row
+            assert all(a != b for a, b in pairwise(losing)), row
         seen.add(edges.size)
     assert {0, 1, 2} <= seen or n_legs == 1
 

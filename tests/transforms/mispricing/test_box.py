@@ -166,3 +166,10 @@ def test_the_finding_pays_the_width_whatever_the_index_does():
     chain = quotes()
     legs = box_findings(chain, curve_of(chain), fee_per_contract=1.0).legs
     assert worst_payoff(rows_as_legs(legs)) == pytest.approx(400.0)
+
+
+def test_a_bill_says_nothing_about_tenors_beyond_its_own():
+    bill = RateCurve("bill_13_week", np.array([0.25]), np.array([0.052]))
+    rows = pl.concat([slice_row(time_to_expiry=time, expiration=EXPIRATION.replace(month=month))
+                      for month, time in ((1, 1.0), (2, 0.24), (3, 0.01))])  # fmt: skip
+    assert box_curve(rows, treasury=bill)["treasury_rate"].to_list() == [None, 0.052, None]

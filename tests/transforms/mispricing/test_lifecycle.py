@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.mispricing.lifecycle import detector_record, mispricing_outcome, with_life
@@ -108,6 +108,7 @@ def test_a_weekend_and_a_holiday_do_not_interrupt_a_finding(calendar: TradingCal
     assert rows["sessions_open"].to_list() == [1, 2]
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 15), st.sampled_from("abc")), min_size=1, unique=True), st.integers(0, 15))
 def test_later_findings_and_row_order_change_no_earlier_row(seen: list[tuple[int, str]], cut: int) -> None:
     from flows.calendar import trading_calendar
@@ -241,6 +242,7 @@ def test_the_record_counts_each_finding_once_with_the_outcome_of_the_session_aft
     ]
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(-50, 50)), min_size=1, max_size=60))
 def test_the_record_equals_one_made_from_the_past_alone(drawn: list[tuple[int, int]]) -> None:
     from flows.calendar import trading_calendar

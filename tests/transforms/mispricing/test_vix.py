@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
@@ -50,6 +50,7 @@ def test_all_wings_together_are_the_log_contract() -> None:
     assert whole == pytest.approx(log_contract_variance(two), rel=1e-6)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.floats(0.0004, 0.6))
 def test_the_second_moment_of_a_lognormal_is_exp_of_its_variance(variance: float) -> None:
     whole = wing_integrals(flat(variance), np.zeros(1), high=np.zeros(1), power=1.0)
@@ -282,6 +283,14 @@ def test_a_settlement_outside_the_options_interval_is_traded_against_ten_synthet
     if edge is not None:
         assert found.legs["quantity"].to_list() == [10.0, 1.0]
         assert "15 minutes" in found.findings["note"].item()
+
+
+def test_quotes_an_hour_from_the_settlement_are_flagged() -> None:
+    row = triangle_row(30, -0.9, 0.0)
+    later = row.with_columns(pl.lit(61.0).alias("clock_gap_minutes"))
+
+    assert forward_variance_findings(row).findings["from_flagged_quotes"].to_list() == [False]
+    assert forward_variance_findings(later).findings["from_flagged_quotes"].to_list() == [True]
 
 
 @pytest.fixture(scope="module")

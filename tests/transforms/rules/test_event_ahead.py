@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.calendar import trading_calendar
-from flows.landing import Delivery
-from flows.sources import macro_events
+from flows.sources import macro_events, open_delivery
 from transforms.rules.event_ahead import RULE, sessions_to_events
 from transforms.schemas import ECONOMIC_EVENT
 from transforms.sessions import TradingCalendar
@@ -79,7 +78,7 @@ def test_a_release_asks_to_tighten_and_a_rate_decision_is_only_flagged() -> None
 @pytest.mark.real_data
 def test_the_real_calendar_tightens_before_the_cpi_of_march_2024(shared_data: Path, calendar: TradingCalendar) -> None:
     path = shared_data / "calendars" / "macro_events.csv"
-    reading = macro_events.read(Delivery(path.name, path.read_bytes()), calendar=calendar)
+    reading = macro_events.read(open_delivery(path.name, path.read_bytes()), calendar=calendar)
     table = reading.frames[ECONOMIC_EVENT.full_name]
     states = {
         day: RULE(sessions_to_events(table, day, calendar=calendar)).state
@@ -89,5 +88,7 @@ def test_the_real_calendar_tightens_before_the_cpi_of_march_2024(shared_data: Pa
     tightened = [day for day, state in states.items() if state == "tighten"]
     assert tightened == calendar.between(date(2024, 3, 8), date(2024, 3, 13))
     assert [day.day for day, state in states.items() if state == "flagged"] == [18, 19]
-    # The decision of Sunday 2020-03-15 came unannounced; the scheduled one was that of the 18th, four sessions on.
-    assert sessions_to_events(table, date(2020, 3, 12), calendar=calendar)["sessions_to_fomc"] == 4
+    # The decision of Sunday 2020-03-15 came unannounced. The meeting it replaced is not in the file, so the
+    # next that is seen is that of April 29.
+    before = sessions_to_events(table, date(2020, 3, 12), calendar=calendar)
+    assert before["sessions_to_fomc"] == len(calendar.between(date(2020, 3, 13), date(2020, 4, 29)))

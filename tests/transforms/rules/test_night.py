@@ -5,13 +5,13 @@ import polars as pl
 import pytest
 
 from transforms.errors import UsageError
-from transforms.rule_schemas import DECISION_KINDS, RULE_EVALUATION, RULE_OUTCOMES, RULE_TABLES
 from transforms.rules import RULES
 from transforms.rules.decisions import ACTIONS
 from transforms.rules.exit import ExitParameters
 from transforms.rules.night import Positions, evaluate_rules, rule_evaluation
 from transforms.rules.rule import OUTCOMES
 from transforms.schemas import TABLES
+from transforms.tables.rule import DECISION_KINDS, RULE_EVALUATION, RULE_OUTCOMES, RULE_TABLES
 
 NOTHING_OPEN = Positions()
 VERSIONS = {rule.name: "0123456789abcdef" for rule in RULES}
@@ -60,6 +60,10 @@ def test_the_row_of_a_rule_on_positions_is_that_of_the_nearest() -> None:
     del condors["near"]
     cannot_be_ruled_out = evaluate_rules(market, {}, positions=Positions(condors=condors))
     assert cannot_be_ruled_out.rows["rally"].reason.startswith("unmarked: ")
+    del condors["unmarked"]
+    condors["farther"] = condors["a_last"] = {"short_put_strike": 3900.0, "short_call_strike": 4700.0}
+    by_distance = evaluate_rules(market, {}, positions=Positions(condors=condors))
+    assert by_distance.rows["rally"].reason.startswith("far: ")
 
 
 def test_the_order_of_positions_and_values_changes_nothing() -> None:
@@ -87,7 +91,7 @@ def test_the_order_of_positions_and_values_changes_nothing() -> None:
     ],
 )
 def test_a_misspelled_name_is_refused_rather_than_missing(values, parameters, positions) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(UsageError, match="contango|strike"):
+    with pytest.raises(UsageError, match=r"contango|strike"):
         evaluate_rules(values, parameters, positions=positions)
 
 

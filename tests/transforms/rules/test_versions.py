@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from transforms.rule_schemas import RULE_VERSION
 from transforms.rules import RULES
 from transforms.rules.document import rules_document
 from transforms.rules.rule import Rule
 from transforms.rules.versions import rule_label, rule_version, rule_versions
+from transforms.tables.rule import RULE_VERSION
 
 RULES_PAGE = Path(__file__).resolve().parents[3] / "docs" / "rules.md"
 EVERY_RULE = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
