@@ -146,18 +146,14 @@ def _vanilla_option_pricers(quotes: Quotes) -> Solver:
     from vanilla_option_pricers import infer_bsm_implied_vol as solve
 
     @numba.njit(parallel=True)  # type: ignore[untyped-decorator]
-    def run(
-        price: Floats, forward: Floats, strike: Floats, years: Floats, discount: Floats, call: Floats
-    ) -> Floats:
+    def run(price: Floats, forward: Floats, strike: Floats, years: Floats, discount: Floats, call: Floats) -> Floats:
         vol = np.empty(price.size)
         for i in numba.prange(price.size):
             side = "C" if call[i] else "P"
             vol[i] = solve(forward[i], years[i], strike[i], price[i], discount[i], side, 1e-14, 1e-6, 50.0)
         return vol
 
-    return lambda: run(
-        quotes.price, quotes.forward, quotes.strike, quotes.time, quotes.discount, quotes.is_call
-    )
+    return lambda: run(quotes.price, quotes.forward, quotes.strike, quotes.time, quotes.discount, quotes.is_call)
 
 
 def _iv_engine(quotes: Quotes, threads: int) -> Solver:
@@ -181,9 +177,7 @@ def _lbriv(quotes: Quotes) -> Solver:
     return _by_side(
         quotes,
         columns,
-        lambda inputs, call: np.divide(
-            vectorized_implied_vol(inputs[0], inputs[1], 1.0, 1 if call else -1), inputs[2]
-        ),
+        lambda inputs, call: np.divide(vectorized_implied_vol(inputs[0], inputs[1], 1.0, 1 if call else -1), inputs[2]),
     )
 
 
@@ -211,9 +205,7 @@ def _pyvolr(quotes: Quotes) -> Solver:
     flag = np.where(quotes.is_call, "c", "p")
     rate = quotes.rate
     return lambda: np.asarray(
-        black76.implied_vol(
-            quotes.price, flag, quotes.forward, quotes.strike, quotes.time, rate, on_error="ignore"
-        )
+        black76.implied_vol(quotes.price, flag, quotes.forward, quotes.strike, quotes.time, rate, on_error="ignore")
     )
 
 

@@ -92,9 +92,7 @@ def pandas_row_by_row(levels: Floats, gaps: npt.NDArray[np.bool_]) -> None:
         for period in (12, 26, 9):
             average = part.rolling(period).mean()
             for row in range(period, len(part)):
-                average.iloc[row] = average.iloc[row - 1] + 2 / (period + 1) * (
-                    part.iloc[row] - average.iloc[row - 1]
-                )
+                average.iloc[row] = average.iloc[row - 1] + 2 / (period + 1) * (part.iloc[row] - average.iloc[row - 1])
 
 
 def seconds(work: Callable[[], object], *, repeats: int = 5) -> float:
@@ -126,9 +124,7 @@ def main() -> None:
             "contango_ratio": 0.0,
         }
     )
-    breadth = pl.LazyFrame(
-        {"session_date": SESSIONS, "advance_decline_line": levels * 100.0, "restarts": gaps}
-    )
+    breadth = pl.LazyFrame({"session_date": SESSIONS, "advance_decline_line": levels * 100.0, "restarts": gaps})
 
     def mean_reversion(only: list[date] | None) -> Callable[[], object]:
         return lambda: mean_reversion_daily(

@@ -41,17 +41,13 @@ def advance_decline_line(
         If `breadth_exchange` is neither of the two.
     """
     if breadth_exchange not in EXCHANGES:
-        raise UsageError(
-            f'breadth_exchange = "{breadth_exchange}" is unknown; set it to one of {", ".join(EXCHANGES)}'
-        )
+        raise UsageError(f'breadth_exchange = "{breadth_exchange}" is unknown; set it to one of {", ".join(EXCHANGES)}')
     is_preferred = pl.col("exchange") == breadth_exchange
     net_advances = pl.col("advances") - pl.col("declines")
     counted = market_breadth.select("session_date", "exchange", net_advances.alias("net_advances"))
     preferred = counted.filter(is_preferred)
     first_preferred = preferred.select(pl.col("session_date").min().alias("first_preferred"))
-    before_preferred = pl.col("first_preferred").is_null() | (
-        pl.col("session_date") < pl.col("first_preferred")
-    )
+    before_preferred = pl.col("first_preferred").is_null() | (pl.col("session_date") < pl.col("first_preferred"))
     other = counted.filter(~is_preferred).join(first_preferred, how="cross").filter(before_preferred)
     line = pl.concat([preferred, other.drop("first_preferred")])
     exchange = pl.col("exchange").forward_fill()
@@ -62,9 +58,7 @@ def advance_decline_line(
         .join(line, on="session_date", how="left", validate="1:1")
         .sort("session_date")
         .with_columns(exchange)
-        .with_columns(
-            (follows_missing | (pl.col("exchange") != pl.col("exchange").shift(1))).alias("restarts")
-        )
+        .with_columns((follows_missing | (pl.col("exchange") != pl.col("exchange").shift(1))).alias("restarts"))
         .select(
             "session_date",
             "exchange",

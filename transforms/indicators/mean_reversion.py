@@ -89,13 +89,9 @@ def mean_reversion_daily(
     if n_draws < FEWEST_DRAWS:
         raise UsageError(f"n_draws = {n_draws}: a 95 % interval needs at least {FEWEST_DRAWS} draws")
     if window < 4:
-        raise UsageError(
-            f"mean_reversion_window = {window}: two coefficients need a window of at least 4 sessions"
-        )
+        raise UsageError(f"mean_reversion_window = {window}: two coefficients need a window of at least 4 sessions")
 
-    wants_interval = (
-        pl.lit(True) if only_sessions is None else pl.col("session_date").is_in(list(only_sessions))
-    )
+    wants_interval = pl.lit(True) if only_sessions is None else pl.col("session_date").is_in(list(only_sessions))
     sessions = curve.select("session_date", wants_interval.alias("wants_interval"))
     fit = _Fit(window=window, n_draws=n_draws, seed=seed)
     maturity = curve.select("session_date", level="constant_maturity_30d")
@@ -145,9 +141,7 @@ def autoregression(windows: Floats) -> Floats:
     return bias_corrected(phi, n_pairs=windows.shape[1] - 1)
 
 
-def bootstrap_quantiles(
-    windows: Floats, phi: Floats, *, keys: list[str], n_draws: int
-) -> tuple[Floats, Floats]:
+def bootstrap_quantiles(windows: Floats, phi: Floats, *, keys: list[str], n_draws: int) -> tuple[Floats, Floats]:
     """Return the 2.5 and 97.5 % quantiles of the coefficient re-estimated on series rebuilt from residuals.
 
     Each draw starts at the window's first value and adds the window's centred residuals, drawn with

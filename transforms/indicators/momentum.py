@@ -49,14 +49,10 @@ def momentum_daily(
     UsageError
         If `curve_series` is neither of the two.
     """
-    constant_maturity_ratio = relative_difference(
-        pl.col("constant_maturity_60d"), pl.col("constant_maturity_30d")
-    )
+    constant_maturity_ratio = relative_difference(pl.col("constant_maturity_60d"), pl.col("constant_maturity_30d"))
     curve_levels = {"ratio": constant_maturity_ratio, "raw": pl.col("contango_ratio")}
     if curve_series not in curve_levels:
-        raise UsageError(
-            f'curve_series = "{curve_series}" is unknown; set it to one of {", ".join(curve_levels)}'
-        )
+        raise UsageError(f'curve_series = "{curve_series}" is unknown; set it to one of {", ".join(curve_levels)}')
     front = curve.select("session_date", level="front_index", restarts="front_index_gap")
     curve_level = curve.select("session_date", level=curve_levels[curve_series], restarts=pl.lit(False))
     advances = breadth.select("session_date", "restarts", level="advance_decline_line")
@@ -110,9 +106,7 @@ def _exponential_average(values: Floats, period: int) -> Floats:
 
 
 def _wilder_average(values: Floats, period: int) -> Floats:
-    return _recursive_average(
-        values, period, lambda average, value: (average * (period - 1) + value) / period
-    )
+    return _recursive_average(values, period, lambda average, value: (average * (period - 1) + value) / period)
 
 
 def _recursive_average(values: Floats, period: int, step: Callable[[float, float], float]) -> Floats:

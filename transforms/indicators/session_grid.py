@@ -27,9 +27,7 @@ def session_grid(dated: pl.LazyFrame, *, calendar: TradingCalendar) -> pl.LazyFr
         One row per session, ascending: `session_date`, and `session_number`, whose differences count
         sessions.
     """
-    bounds = dated.select(
-        pl.col("session_date").min().alias("first"), pl.col("session_date").max().alias("last")
-    )
+    bounds = dated.select(pl.col("session_date").min().alias("first"), pl.col("session_date").max().alias("last"))
     return (
         numbered_sessions(calendar)
         .join(bounds, how="cross")

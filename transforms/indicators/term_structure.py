@@ -210,17 +210,12 @@ def _curve_wide(structure: pl.LazyFrame) -> pl.LazyFrame:
     at = {rank: pl.col("rank") == rank for rank in CURVE_RANKS}
     return ranked.group_by("session_date").agg(
         *(pl.col("settle").filter(is_rank).first().alias(f"settle_{rank}") for rank, is_rank in at.items()),
-        *(
-            pl.col("days_to_expiry").filter(is_rank).first().alias(f"days_{rank}")
-            for rank, is_rank in at.items()
-        ),
+        *(pl.col("days_to_expiry").filter(is_rank).first().alias(f"days_{rank}") for rank, is_rank in at.items()),
         pl.col("settle").is_null().any().alias("lacks_contract"),
     )
 
 
-def _contract_held(
-    structure: pl.LazyFrame, *, calendar: TradingCalendar, roll_days_before_expiry: int
-) -> pl.LazyFrame:
+def _contract_held(structure: pl.LazyFrame, *, calendar: TradingCalendar, roll_days_before_expiry: int) -> pl.LazyFrame:
     """Return the contract held over each session: the nearest listed one not yet rolled at the close before.
 
     Columns: `session_date`, `held_expiration`, `held_settle` (points, null if missing), `days_to_roll`

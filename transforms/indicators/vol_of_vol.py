@@ -31,9 +31,7 @@ def vol_of_vol_daily(index_level: pl.LazyFrame, *, calendar: TradingCalendar) ->
         definition 7), points. `sessions_below_30` is null where close or threshold is, and such a session
         ends a run.
     """
-    closes = index_level.filter(pl.col("symbol") == "VVIX").select(
-        "session_date", pl.col("close").alias("vvix")
-    )
+    closes = index_level.filter(pl.col("symbol") == "VVIX").select("session_date", pl.col("close").alias("vvix"))
     vvix = pl.col("vvix")
     previous = vvix.shift(1)
     low = previous.rolling_min(WINDOW, min_samples=WINDOW)

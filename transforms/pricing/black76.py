@@ -66,9 +66,7 @@ def black_price(
     vol in decimals per square root of a year. The discounted intrinsic value where time or vol is 0; NaN
     where either is negative, where another input is not positive, or where any is NaN.
     """
-    f, k, time, vol, discount, call = _columns(
-        forward, strike, time_to_expiry, implied_vol, discount_factor, is_call
-    )
+    f, k, time, vol, discount, call = _columns(forward, strike, time_to_expiry, implied_vol, discount_factor, is_call)
     with np.errstate(all="ignore"):
         return discount * (_intrinsic(f, k, call) + _otm_value(f, k, vol * np.sqrt(time)))
 
@@ -87,9 +85,7 @@ def black_greeks(
     Theta lets the discount factor of a day less follow from the rate in it, D(time) = exp(-rate*time). A
     row with at most one day left goes to its payoff.
     """
-    f, k, time, vol, discount, call = _columns(
-        forward, strike, time_to_expiry, implied_vol, discount_factor, is_call
-    )
+    f, k, time, vol, discount, call = _columns(forward, strike, time_to_expiry, implied_vol, discount_factor, is_call)
     with np.errstate(all="ignore"):
         s = vol * np.sqrt(time)
         is_priced = (s > 0.0) & (f > 0.0) & (k > 0.0) & (discount > 0.0)

@@ -117,10 +117,7 @@ def implied_vol(
     better. This one stays within four times that plus 2e-14, most rows within an ulp or two.
     """
     columns = np.broadcast_arrays(
-        *(
-            np.atleast_1d(np.asarray(c, np.float64))
-            for c in (price, forward, strike, time_to_expiry, discount_factor)
-        ),
+        *(np.atleast_1d(np.asarray(c, np.float64)) for c in (price, forward, strike, time_to_expiry, discount_factor)),
         np.asarray(is_call, np.bool_),
     )
     n_rows = columns[0].size
@@ -209,9 +206,7 @@ def _solve_rest(
     for upper, target in ((False, b), (True, complement)):
         rows = np.flatnonzero(is_open & ((b > 0.5) == upper))
         s, target_over_vol_vega = _iterate(x[rows], target[rows], upper=upper)
-        is_determined = (
-            price[rows] * target_over_vol_vega <= MAX_PRICE_OVER_VOL_VEGA * target[rows] * unit[rows]
-        )
+        is_determined = price[rows] * target_over_vol_vega <= MAX_PRICE_OVER_VOL_VEGA * target[rows] * unit[rows]
         status[rows[~is_determined]] = IvStatus.PRICE_DETERMINES_NO_VOL
         vol[rows] = np.where(is_determined, s / np.sqrt(time[rows]), np.nan)
     return vol, status
@@ -305,6 +300,4 @@ def _householder_step(miss: Floats, slope: Floats, z: Floats, t: Floats) -> Floa
     second = bend - slope
     third = bend * bend - 3.0 * z2 - t2 - 3.0 * bend * slope + 2.0 * slope * slope
     newton = -miss / slope
-    return np.asarray(
-        newton * (1.0 + 0.5 * second * newton) / (1.0 + newton * (second + third * newton / 6.0))
-    )
+    return np.asarray(newton * (1.0 + 0.5 * second * newton) / (1.0 + newton * (second + third * newton / 6.0)))

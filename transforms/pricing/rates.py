@@ -8,7 +8,7 @@ from transforms.pricing.forward import RateCurve, par_yield_curve
 
 RATE_KINDS = ("treasury", "bill_13_week", "fed_funds")
 OLDEST = timedelta(days=7)
-# Most options expire within a year: a curve that begins later, such as a lone two-year yield, says nothing of their rates.
+# Most options expire within a year; a curve that begins later, such as a lone two-year yield, has no rate for them.
 LONGEST_FIRST_TENOR = 365
 
 

@@ -1,6 +1,5 @@
 """The tables of the two engines: candidates, what the filters removed, scenarios. Units as in transforms/schemas.py."""
 
-
 from transforms.table_schema import Column, Table
 from transforms.tables.columns import BOOL, DATE, EXPIRATION, F64, I64, SESSION, count, number, text
 

@@ -1,6 +1,5 @@
 """The tables of the rules and the decisions (METHOD section 8)."""
 
-
 from transforms.schemas import BOOL, DATE, I64, count, number, text
 from transforms.table_schema import Column, Table
 

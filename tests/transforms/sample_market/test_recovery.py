@@ -269,7 +269,9 @@ def test_a_late_file_degrades_its_night_and_revises_it_when_it_comes(faulty: Fau
     assert chain["received_at"].dt.date().to_list() == [faulty.day(1)]
 
 
-def test_of_a_restated_file_the_one_received_last_enters_core_and_the_other_is_marked_superseded(faulty: FaultyHome) -> None:
+def test_of_a_restated_file_the_one_received_last_enters_core_and_the_other_is_superseded(
+    faulty: FaultyHome,
+) -> None:
     delivered = session_files(faulty.market, faulty.market.chain_rows[2])
     first, second = (read_table(file.name, file.payload, OPTION_QUOTE) for file in delivered)
     key = ["snapshot_kind", "root", "expiration", "strike", "option_type"]
