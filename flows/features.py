@@ -8,6 +8,7 @@ from datetime import date
 import polars as pl
 
 from flows.cross_section import price_sessions
+from flows.mispricings import find_mispricings
 from flows.provenance import code_version
 from flows.settings import IndicatorSettings, Settings, settings_from
 from flows.warehouse import Warehouse
@@ -17,10 +18,12 @@ from transforms.indicators.momentum import momentum_daily
 from transforms.indicators.surface import surface_daily, surface_summary
 from transforms.indicators.term_structure import curve_daily, term_structure
 from transforms.indicators.vol_of_vol import vol_of_vol_daily
-from transforms.schemas import BY_NAME, OPTION_QUOTE, SURFACE_DAILY
+from transforms.schemas import BY_NAME, FUTURES_SETTLEMENT, INDEX_LEVEL, OPTION_QUOTE, SURFACE_DAILY, TREASURY_RATE
 from transforms.sessions import TradingCalendar
 
 MEAN_REVERSION_SEED = 20040326
+# A night whose rows of one of these have changed is priced again.
+PRICED_FROM = (OPTION_QUOTE, FUTURES_SETTLEMENT, INDEX_LEVEL, TREASURY_RATE)
 
 
 @dataclass
@@ -42,8 +45,9 @@ def analyze_sessions(
     A cross-section made by other code than today's stays as it is until its session is run again.
     """
     nights = set(warehouse.read_meta("meta.night")["session_date"].to_list())
-    stale = warehouse.dirty_sessions(OPTION_QUOTE) & nights
+    stale = {day for table in PRICED_FROM for day in warehouse.dirty_sessions(table)} & nights
     priced = price_sessions(warehouse, sessions=sorted({*sessions, *stale}), calendar=calendar)
+    find_mispricings(warehouse, sessions=sorted({*sessions, *stale}), settings=settings, calendar=calendar)
     result = analyze_through_time(warehouse, settings=settings, calendar=calendar)
     if priced:
         result.changed["cross-section"] = priced

@@ -7,7 +7,7 @@ from datetime import date
 import polars as pl
 
 from flows.provenance import code_version
-from flows.settings import Settings, settings_from
+from flows.settings import COMPUTING, Settings, settings_from
 from flows.warehouse import NIGHT_SCHEMA, Warehouse
 from transforms.schemas import BY_NAME, SIGNAL_DAILY
 from transforms.signals import chained_inputs, signal_daily
@@ -64,7 +64,7 @@ def _nights(warehouse: Warehouse, sessions: Sequence[date], *, settings: Setting
     added = pl.DataFrame(
         {
             "session_date": new,
-            "settings": [settings.model_dump_json(include={"sources", "indicators", "gates"})] * len(new),
+            "settings": [settings.model_dump_json(include=set(COMPUTING))] * len(new),
             "settings_sha256": [settings.sha256] * len(new),
             "code_version": [code_version()] * len(new),
             "inputs_sha256": [""] * len(new),

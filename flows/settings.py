@@ -16,6 +16,9 @@ from flows.home import Home
 from flows.sources import SOURCE_MODULES
 from transforms.errors import UsageError
 
+# Sections that decide numbers; a change of the others is no break in a series.
+COMPUTING = ("sources", "indicators", "gates", "mispricing")
+
 
 class Section(BaseModel):
     """A section of alvh.toml: an unknown key is an error, a value cannot be changed after reading."""
@@ -56,6 +59,18 @@ class GateSettings(Section):
     history_sessions: int = Field(20, ge=5, le=120, description="Sessions the medians look back over.")
     min_history: int = Field(5, ge=1, le=60, description="Sessions with data below which a median gate is skipped.")
     unchanged_sessions: int = Field(3, ge=2, le=20, description="Run of equal index closes that is suspect.")
+
+
+class MispricingSettings(Section):
+    """METHOD section 5."""
+
+    option_fee_per_contract: float = Field(1.50, ge=0, le=10, description="Fee of an option contract, dollars a side.")
+    box_threshold: float = Field(
+        0.0060, ge=0, le=0.05, description="Least a box must lend above Treasury, decimal."
+    )
+    vx_bound_tolerance: float = Field(0.30, ge=0, le=5, description="Points of VIX by which the Jensen bound may fail.")
+    residual_window: int = Field(60, ge=20, le=250, description="Sessions before whose residuals are usual.")
+    min_z: float = Field(3.0, ge=1, le=10, description="Deviations at which a misfit is a finding.")
 
 
 class PublishSettings(Section):
@@ -99,6 +114,7 @@ class Settings(BaseSettings):
     sources: SourceSettings = SourceSettings()
     indicators: IndicatorSettings = IndicatorSettings()
     gates: GateSettings = GateSettings()
+    mispricing: MispricingSettings = MispricingSettings()
     publish: PublishSettings = PublishSettings()
     feeds: FeedSettings = FeedSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -117,7 +133,7 @@ class Settings(BaseSettings):
 
     def computing(self) -> dict[str, Any]:
         """Return the settings that decide numbers: a change of feeds, serving or retention is no break in a series."""
-        return self.model_dump(mode="json", include={"sources", "indicators", "gates"})
+        return self.model_dump(mode="json", include=set(COMPUTING))
 
     @property
     def sha256(self) -> str:

@@ -18,8 +18,9 @@ import polars as pl
 from flows import durability
 from transforms.editions import candidate_schema
 from transforms.errors import DataError
+from transforms.mispricing.finding_frames import CROSS_SECTION_COLUMNS
 from transforms.quality import SUMMARY_SCHEMA
-from transforms.schemas import BY_NAME, TABLES, partition_of
+from transforms.schemas import BY_NAME, MISPRICING, MISPRICING_LEG, TABLES, partition_of
 from transforms.table_schema import Table
 
 WAREHOUSE_VERSION = 1
@@ -45,6 +46,7 @@ NIGHT_SCHEMA: dict[str, pl.DataType] = {
     "inputs_sha256": pl.String(),
 }
 FEATURE_ORIGIN_SCHEMA: dict[str, pl.DataType] = {"code_version": pl.String(), "indicators": pl.String()}
+FINDING_SCHEMA = {name: MISPRICING.polars_schema[name] for name in CROSS_SECTION_COLUMNS}
 OPEN_RUN_SCHEMA: dict[str, pl.DataType] = {"run_id": pl.String()}
 AS_TEXT = frozenset({"INTERVAL", "UUID", "BIT", "TIME WITH TIME ZONE", "HUGEINT", "UHUGEINT", "UNION", "MAP"})
 DUCKDB_TYPES = {
@@ -151,6 +153,30 @@ class Warehouse:
         if frame.height:
             self._insert(table.full_name, table.conform(frame))
         self.mark_dirty(table, [session_date])
+
+    def sessions_of(self, table: Table) -> list[date]:
+        """Return the sessions a table holds, ascending."""
+        found = self.query(f"select distinct session_date from {table.full_name} order by session_date")
+        return list(found["session_date"].to_list())
+
+    def replace_findings(
+        self, findings: pl.DataFrame, legs: pl.DataFrame, *, sessions: Sequence[date], residual: bool
+    ) -> None:
+        """Make the findings of sessions, either the misfits to the smile or all others, exactly these."""
+        kind = "kind = 'surface_residual'" if residual else "kind <> 'surface_residual'"
+        gone = f"session_date = any(?) and {kind}"
+        self.connection.execute(
+            "delete from meta.finding_leg where session_date = any(?) and finding_id in"
+            f" (select finding_id from meta.finding where {gone})",
+            [list(sessions), list(sessions)],
+        )
+        self.connection.execute(f"delete from meta.finding where {gone}", [list(sessions)])
+        self._insert("meta.finding", findings.select(list(FINDING_SCHEMA)))
+        self._insert("meta.finding_leg", legs.select(MISPRICING_LEG.column_names))
+
+    def read_findings(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the findings of all sessions, without their life, and their legs."""
+        return self.read_meta("meta.finding"), self.read_meta("meta.finding_leg")
 
     def append(self, table: Table, frame: pl.DataFrame) -> None:
         """Add rows whose keys are new."""
@@ -333,6 +359,8 @@ class Warehouse:
             "meta.night": NIGHT_SCHEMA,
             "meta.open_run": OPEN_RUN_SCHEMA,
             "meta.rule": RULE_SCHEMA,
+            "meta.finding": FINDING_SCHEMA,
+            "meta.finding_leg": dict(MISPRICING_LEG.polars_schema),
             "meta.feature_origin": FEATURE_ORIGIN_SCHEMA,
             **staged,
         }

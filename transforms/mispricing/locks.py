@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from transforms.mispricing.finding_frames import OPTION_MULTIPLIER, FindingFrames
 from transforms.mispricing.findings import Finding, Leg, finding_rows, legs_income
-from transforms.mispricing.linear_program import FEW, Doubt, minimal_doubt, whole_lock
+from transforms.mispricing.linear_program import Doubt, minimal_doubt
 from transforms.mispricing.static import Lock, SliceQuotes, StaticCheck, parity_lock, static_check
 from transforms.pricing.slice_grid import SLICE_KEY, SliceGrid, slice_grid
 
@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 
 # Points a quote must give way for the program's answer to be more than its own rounding.
 DOUBT_TOLERANCE = 1e-6
+# Steps of the grids on which simple locks are sought, and strikes of a grid on each side of the doubted one.
+GRID_STEPS, GRID_REACH = 20, 6
 
 
 @dataclass(frozen=True)
@@ -85,31 +87,76 @@ def slice_locks(
 ) -> list[Lock]:
     """Return the locks of one slice, best first, given its check and its minimal set to doubt.
 
-    `quotes` are prices after fees and sizes are by code, NaN where not given. A lock that takes many contracts, or
-    more than the sizes, gives way to the best in few whole contracts within them if there is one. The legs of a lock
-    that are in the minimal set to doubt then give up their side of the quote, and what is left is searched again; a
-    lock without a doubted leg cannot be, since the slice is free of arbitrage without that set.
+    `quotes` are prices after fees and sizes are by code, NaN where not given. Each lock found gives way to a simpler
+    one of more dollars at the touch if there is one. Its legs that are in the minimal set to doubt then give up their
+    side of the quote, and what is left is searched again; a lock without a doubted leg cannot be, since the slice is
+    free of arbitrage without that set.
     """
-    bid_size, ask_size = (np.where(np.isnan(size), np.inf, size) for size in (bid_size, ask_size))
     found: list[Lock] = []
     while check.lock is not None:
         parity = parity_lock(quotes)
         lock = parity or check.lock
         if parity is None or not any(earlier.is_parity for earlier in found):
-            if not _is_small(lock, bid_size=bid_size, ask_size=ask_size):
-                whole = whole_lock(quotes, doubt, bid_size=bid_size, ask_size=ask_size, synthetics=parity is not None)
-                lock = whole or lock
+            lock = _simplest(quotes, lock, doubt=doubt, bid_size=bid_size, ask_size=ask_size)
             found.append(lock)
         quotes = _set_aside(quotes, lock, doubt=doubt)
         check = static_check(quotes, discounted_forward=check.discounted_forward, discount_factor=check.discount_factor)
     return found
 
 
-def _is_small(lock: Lock, *, bid_size: Floats, ask_size: Floats) -> bool:
-    """Return whether a lock takes few contracts and no more than the sizes at the touch."""
+def _simplest(quotes: SliceQuotes, lock: Lock, *, doubt: Doubt, bid_size: Floats, ask_size: Floats) -> Lock:
+    """Return the lock that earns most at the touch among `lock` and those on evenly spaced strikes around its doubts.
+
+    The lock of largest edge a unit may need hundreds of contracts, since its ratios are those of odd distances between
+    strikes. On a grid of a few evenly spaced strikes the ratios are small. Where sizes are not given, the edge a
+    contract decides.
+    """
+    candidates = [lock]
+    for place in _doubted_places(lock, doubt):
+        distance = np.abs(quotes.strike - quotes.strike[place])
+        for step in _spread_out(np.unique(distance[distance > 0.0])):
+            number = distance / step
+            on_grid = np.flatnonzero((np.abs(number - np.round(number)) < 1e-9) & (number < GRID_REACH + 0.5))
+            part = quotes.at(on_grid)
+            found = (
+                parity_lock(part)
+                if lock.is_parity
+                else static_check(
+                    part,
+                    discounted_forward=doubt.discounted_forward,
+                    discount_factor=doubt.discount_factor,
+                ).lock
+            )
+            if found is not None:
+                candidates.append(found.moved(on_grid))
+    worth = [_worth_at_touch(item, quotes, bid_size=bid_size, ask_size=ask_size) for item in candidates]
+    return candidates[worth.index(max(worth))]
+
+
+def _doubted_places(lock: Lock, doubt: Doubt) -> list[int]:
+    """Return the places of the strikes at which a lock trades against a quote in doubt."""
+    places = {
+        (code - 1) // 2
+        for code, quantity in zip(lock.codes, lock.quantities, strict=True)
+        if (doubt.ask if quantity > 0 else doubt.bid)[code] > DOUBT_TOLERANCE
+    }
+    return sorted(places)
+
+
+def _spread_out(distances: Floats) -> Floats:
+    """Return at most GRID_STEPS of increasing distances, the small ones densely."""
+    if distances.size <= GRID_STEPS:
+        return distances
+    return distances[np.unique(np.geomspace(1.0, distances.size, GRID_STEPS).astype(np.int64)) - 1]
+
+
+def _worth_at_touch(lock: Lock, quotes: SliceQuotes, *, bid_size: Floats, ask_size: Floats) -> tuple[float, float]:
+    """Return points earned at the sizes of the touch (0 where a size is not given), then points a contract."""
     codes, quantity = np.array(lock.codes), np.array(lock.quantities)
     size = np.where(quantity > 0, ask_size[codes], bid_size[codes])
-    return bool(np.abs(quantity).sum() <= FEW and (np.abs(quantity) <= size).all())
+    income = lock.income(quotes)
+    packages = np.floor(np.nan_to_num(size, nan=0.0) / np.abs(quantity)).min()
+    return round(float(income * packages), 9), round(income / float(np.abs(quantity).sum()), 9)
 
 
 def _set_aside(quotes: SliceQuotes, lock: Lock, *, doubt: Doubt) -> SliceQuotes:

@@ -10,7 +10,7 @@ until a point satisfies all (a witness: there is no arbitrage) or three cuts at 
 multipliers are the locking portfolio. In two unknowns this cutting-plane method (Kelley 1960) takes a few rounds.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from functools import cache
 from itertools import combinations
@@ -82,6 +82,10 @@ class SliceQuotes:
         """Return asks by code, as `bids`."""
         return np.concatenate(([0.0], np.column_stack((self.call_ask, self.put_ask)).ravel()))
 
+    def at(self, places: Indices) -> "SliceQuotes":
+        """Return the quotes of some strikes."""
+        return SliceQuotes(*(getattr(self, field.name)[places] for field in fields(self)))
+
     def without(self, codes: Indices, *, bids: bool) -> "SliceQuotes":
         """Return quotes without the bids, or without the asks, of some codes."""
         values = self.bids() if bids else self.asks()
@@ -101,6 +105,11 @@ class Lock:
     codes: tuple[int, ...]
     quantities: tuple[int, ...]
     is_parity: bool
+
+    def moved(self, places: Indices) -> "Lock":
+        """Return the lock of part of a slice as one of the whole; `places` are the part's strikes in it."""
+        codes = tuple(2 * int(places[(code - 1) // 2]) + 2 - code % 2 for code in self.codes)
+        return replace(self, codes=codes)
 
     def income(self, quotes: SliceQuotes) -> float:
         """Return what the portfolio pays today, index points."""

@@ -225,3 +225,16 @@ VARIANCE_TRIANGLE = Table(
         number("clock_gap_minutes", "Minutes between the option snapshot and the VX settlement."),
     ),
 )  # fmt: skip
+
+RESIDUAL_BUCKET_DAILY = Table(
+    "feature", "residual_bucket_daily", "one row per session, root, delta bucket and tenor bucket with residuals",
+    ("session_date", "root", "delta_bucket", "dte_bucket"),
+    (
+        SESSION, OPTION_ROOT,
+        text("delta_bucket", "Bucket of delta.", nullable=False),
+        text("dte_bucket", "Bucket of days to expiration.", nullable=False),
+        count("n_quotes", "Quotes in the bucket.", nullable=False),
+        number("sum_residual", "Sum of residuals, (mid - fitted price) in half-spreads."),
+        number("sum_squared_residual", "Sum of their squares."),
+    ),
+)  # fmt: skip

@@ -96,11 +96,18 @@ def test_a_lock_on_two_strikes_is_a_vertical(planted):
 
 def test_every_finding_pays_today_after_fees_and_never_costs_anything_later(planted):
     found = executable_findings(*planted, fee_per_contract=FEE_PER_CONTRACT)
-    assert found.findings["edge_dollars"].min() >= 0.0
+    assert found.findings["edge_dollars"].min() > 0.0
     for row in found.findings.rows(named=True):
         legs = rows_as_legs(found.legs.filter(pl.col("finding_id") == row["finding_id"]))
         assert worst_payoff(legs) >= 0.0
         assert 100.0 * row["edge_points"] > FEE_PER_CONTRACT * sum(leg.quantity for leg in legs)
+
+
+def test_packages_are_small_and_fit_the_sizes_at_the_touch(planted):
+    found = executable_findings(*planted, **FREE)
+    assert found.legs["quantity"].to_list() == found.legs["quantity"].round().to_list()
+    assert found.legs["quantity"].max() <= 4.0
+    assert found.findings["capacity_contracts"].min() >= 1
 
 
 def test_fees_larger_than_an_edge_leave_no_finding(planted):

@@ -1,0 +1,23 @@
+-- grain: one row per finding of the newest night whose legs can be traded at the touch, dearest first
+select
+    session_date,
+    finding_id,
+    kind,
+    root,
+    expiration,
+    edge_points,
+    edge_dollars,
+    edge_in_half_spreads,
+    capacity_contracts,
+    confidence,
+    from_flagged_quotes,
+    first_seen,
+    sessions_open,
+    note,
+from mart.mispricing
+where
+    confidence in ('executable', 'conditional')
+    and session_date = (select max(session_date) from mart.signal_daily)
+order by
+    edge_dollars desc nulls last,
+    finding_id
