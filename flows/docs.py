@@ -2,16 +2,30 @@
 
 from pathlib import Path
 
-from flows.warehouse import data_dictionary
+from flows.warehouse import duckdb_type
+from transforms.rules.document import rules_document
+from transforms.schemas import TABLES
 
-DATA_DICTIONARY = Path(__file__).resolve().parents[1] / "docs" / "data_dictionary.md"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def data_dictionary() -> str:
+    """Return the schemas as a Markdown data dictionary."""
+    parts = ["# Data dictionary", "", "Generated from transforms/schemas.py by `make docs`; do not edit.", ""]
+    for table in TABLES:
+        parts += [f"## {table.full_name}", "", f"Grain: {table.grain}. Key: {', '.join(table.key)}.", ""]
+        parts += ["| column | type | meaning |", "|---|---|---|"]
+        parts += [f"| `{c.name}` | {duckdb_type(c.dtype)} | {c.meaning.replace('|', '/')} |" for c in table.columns]
+        parts.append("")
+    return "\n".join(parts)
 
 
 def main() -> None:
-    """Write docs/data_dictionary.md of this checkout."""
-    DATA_DICTIONARY.parent.mkdir(exist_ok=True)
-    DATA_DICTIONARY.write_text(data_dictionary())
-    print(DATA_DICTIONARY)
+    """Write the generated pages of this checkout's docs/."""
+    DOCS.mkdir(exist_ok=True)
+    for name, text in (("data_dictionary.md", data_dictionary()), ("rules.md", rules_document())):
+        (DOCS / name).write_text(text)
+        print(DOCS / name)
 
 
 if __name__ == "__main__":

@@ -65,9 +65,7 @@ class MispricingSettings(Section):
     """METHOD section 5."""
 
     option_fee_per_contract: float = Field(1.50, ge=0, le=10, description="Fee of an option contract, dollars a side.")
-    box_threshold: float = Field(
-        0.0060, ge=0, le=0.05, description="Least a box must lend above Treasury, decimal."
-    )
+    box_threshold: float = Field(0.0060, ge=0, le=0.05, description="Least a box must lend above Treasury, decimal.")
     vx_bound_tolerance: float = Field(0.30, ge=0, le=5, description="Points of VIX by which the Jensen bound may fail.")
     residual_window: int = Field(60, ge=20, le=250, description="Sessions before whose residuals are usual.")
     min_z: float = Field(3.0, ge=1, le=10, description="Deviations at which a misfit is a finding.")

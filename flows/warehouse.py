@@ -430,17 +430,6 @@ def named_query(query: str) -> str:
     return query
 
 
-def data_dictionary() -> str:
-    """Return the schemas as a Markdown data dictionary."""
-    parts = ["# Data dictionary", "", "Generated from transforms/schemas.py by `make docs`; do not edit.", ""]
-    for table in TABLES:
-        parts += [f"## {table.full_name}", "", f"Grain: {table.grain}. Key: {', '.join(table.key)}.", ""]
-        parts += ["| column | type | meaning |", "|---|---|---|"]
-        parts += [f"| `{c.name}` | {_duckdb_type(c.dtype)} | {c.meaning.replace('|', '/')} |" for c in table.columns]
-        parts.append("")
-    return "\n".join(parts)
-
-
 def _served_statements(home: str, serving_sessions: int) -> Iterator[str]:
     """Yield what makes the served file: schemas, tables with comments, then views and macros that name those."""
     for schema in sorted({table.schema for table in TABLES}):
@@ -488,10 +477,11 @@ def _partition(table: Table, session: date | None) -> str:
 
 
 def _columns(schema: dict[str, pl.DataType]) -> str:
-    return ", ".join(f"{name} {_duckdb_type(dtype)}" for name, dtype in schema.items())
+    return ", ".join(f"{name} {duckdb_type(dtype)}" for name, dtype in schema.items())
 
 
-def _duckdb_type(dtype: pl.DataType) -> str:
+def duckdb_type(dtype: pl.DataType) -> str:
+    """Return DuckDB's name of a column type."""
     if isinstance(dtype, pl.List):
         return "varchar[]"
     return DUCKDB_TYPES[type(dtype)]

@@ -10,8 +10,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from flows.docs import data_dictionary
 from flows.sources import SOURCE_MODULES, registry
-from flows.warehouse import Warehouse, data_dictionary, query_published
+from flows.warehouse import Warehouse, query_published
 from transforms.schemas import TABLES
 from transforms.table_schema import PairRule, Table
 

@@ -4,7 +4,8 @@ import duckdb
 import polars as pl
 import pytest
 
-from flows.warehouse import Warehouse, data_dictionary, named_query, query_published
+from flows.docs import data_dictionary
+from flows.warehouse import Warehouse, named_query, query_published
 from transforms.errors import DataError, SchemaMismatch
 from transforms.schemas import BY_NAME, TABLES
 

@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 DOUBT_TOLERANCE = 1e-6
 # Steps of the grids on which simple locks are sought, and strikes of a grid on each side of the doubted one.
 GRID_STEPS, GRID_REACH = 20, 6
+# Contracts taken to be at the touch, for the choice between locks alone, where the vendor gives no sizes.
+NOMINAL_SIZE = 10.0
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,7 @@ def _simplest(quotes: SliceQuotes, lock: Lock, *, doubt: Doubt, bid_size: Floats
     """Return the lock that earns most at the touch among `lock` and those on evenly spaced strikes around its doubts.
 
     The lock of largest edge a unit may need hundreds of contracts, since its ratios are those of odd distances between
-    strikes. On a grid of a few evenly spaced strikes the ratios are small. Where sizes are not given, the edge a
-    contract decides.
+    strikes. On a grid of a few evenly spaced strikes the ratios are small.
     """
     candidates = [lock]
     for place in _doubted_places(lock, doubt):
@@ -151,11 +152,11 @@ def _spread_out(distances: Floats) -> Floats:
 
 
 def _worth_at_touch(lock: Lock, quotes: SliceQuotes, *, bid_size: Floats, ask_size: Floats) -> tuple[float, float]:
-    """Return points earned at the sizes of the touch (0 where a size is not given), then points a contract."""
+    """Return points earned at the sizes of the touch (NOMINAL_SIZE where not given), then points a contract."""
     codes, quantity = np.array(lock.codes), np.array(lock.quantities)
     size = np.where(quantity > 0, ask_size[codes], bid_size[codes])
     income = lock.income(quotes)
-    packages = np.floor(np.nan_to_num(size, nan=0.0) / np.abs(quantity)).min()
+    packages = np.floor(np.nan_to_num(size, nan=NOMINAL_SIZE) / np.abs(quantity)).min()
     return round(float(income * packages), 9), round(income / float(np.abs(quantity).sum()), 9)
 
 

@@ -231,10 +231,10 @@ RESIDUAL_BUCKET_DAILY = Table(
     ("session_date", "root", "delta_bucket", "dte_bucket"),
     (
         SESSION, OPTION_ROOT,
-        text("delta_bucket", "Bucket of delta.", nullable=False),
-        text("dte_bucket", "Bucket of days to expiration.", nullable=False),
+        text("delta_bucket", "Range of delta, points per point.", nullable=False),
+        text("dte_bucket", "Range of days to expiration.", nullable=False),
         count("n_quotes", "Quotes in the bucket.", nullable=False),
-        number("sum_residual", "Sum of residuals, (mid - fitted price) in half-spreads."),
-        number("sum_squared_residual", "Sum of their squares."),
+        number("sum_residual", "Sum of the residuals (mid less fitted price), half-spreads."),
+        number("sum_squared_residual", "Sum of their squares, half-spreads squared."),
     ),
 )  # fmt: skip

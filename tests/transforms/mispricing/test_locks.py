@@ -110,6 +110,15 @@ def test_packages_are_small_and_fit_the_sizes_at_the_touch(planted):
     assert found.findings["capacity_contracts"].min() >= 1
 
 
+def test_without_sizes_packages_are_as_small_and_their_capacity_unknown(planted):
+    quotes, slices = planted
+    unsized = quotes.with_columns(bid_size=pl.lit(None, dtype=pl.Int64), ask_size=pl.lit(None, dtype=pl.Int64))
+    found = executable_findings(unsized, slices, **FREE)
+    assert found.findings.height == 3
+    assert found.legs["quantity"].max() <= 4.0
+    assert found.findings["capacity_contracts"].null_count() == found.findings["edge_dollars"].null_count() == 3
+
+
 def test_fees_larger_than_an_edge_leave_no_finding(planted):
     assert executable_findings(*planted, fee_per_contract=500.0).findings.height == 0
 
