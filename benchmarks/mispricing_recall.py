@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -196,10 +197,15 @@ def recall_table(records: list[SessionRecord]) -> pl.DataFrame:
 
 def report(n_sessions: int) -> str:
     """Return the study as Markdown."""
-    calendar = trading_calendar()
-    options = {"calendar": calendar, "last_session": LAST_SESSION, "seed": SEED, "n_chain_sessions": n_sessions}
-    planted = list(session_records(simulate_market(**options, plants=lock_plants(n_sessions))))
-    clean = list(session_records(simulate_market(**options), in_vix=False))
+    market_with = partial(
+        simulate_market,
+        calendar=trading_calendar(),
+        last_session=LAST_SESSION,
+        seed=SEED,
+        n_chain_sessions=n_sessions,
+    )
+    planted = list(session_records(market_with(plants=lock_plants(n_sessions))))
+    clean = list(session_records(market_with(plants=()), in_vix=False))
     table = recall_table(planted)
     n_findings = sum(record.n_findings for record in planted)
     n_false = sum(record.n_false + record.n_beside for record in planted)

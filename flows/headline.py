@@ -99,7 +99,6 @@ def _signals(warehouse: Warehouse, nights: pl.DataFrame) -> pl.DataFrame:
         variance=warehouse.read(BY_NAME["feature.variance_daily"]),
         surface=warehouse.read(BY_NAME["feature.surface_daily"]),
         levels=warehouse.read(BY_NAME["core.index_level"]),
-        breadth=warehouse.read(BY_NAME["core.market_breadth"]),
         rates=warehouse.read(BY_NAME["core.treasury_rate"]),
         quote_counts=counts,
         refusals=refusals,

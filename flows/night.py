@@ -284,10 +284,10 @@ def import_files(
         with record.stage("analyze"):
             analyze(home, settings=settings, sessions=[])
         with record.stage("evaluate"):
-            revised = recompute_nights(home, settings=settings)
+            revised, outcomes = recompute_nights(home, settings=settings)
         finish_record(home, record, outcome="published", now=now)
         with record.stage("publish"):
-            publication = publish(home, settings=settings, sessions=[], validation={}, now=now)
+            publication = publish(home, settings=settings, sessions=[], validation=outcomes, now=now)
     except Exception as error:
         finish_record(home, record, outcome="failed", now=now, detail=f"{type(error).__name__}: {error}")
         raise
@@ -301,16 +301,20 @@ def import_files(
     )
 
 
-def recompute_nights(home: Home, *, settings: Settings) -> list[date]:
-    """Judge and headline again every night that was run before; return the nights whose rows changed."""
+def recompute_nights(home: Home, *, settings: Settings) -> tuple[list[date], dict[date, str]]:
+    """Judge and headline again every night that was run before.
+
+    Returns the nights whose headline changed, and the outcome of each that was judged again.
+    """
     with Warehouse(home.warehouse) as warehouse:
         nights = warehouse.read_meta("meta.night")
         load_journal(home, warehouse)
     if nights.is_empty():
-        return []
-    validate(home, settings=settings, sessions=[])
+        return [], {}
+    verdicts = validate(home, settings=settings, sessions=[])
     with Warehouse(home.warehouse) as warehouse:
-        return evaluate_nights(warehouse, sessions=[], settings=settings)
+        changed = evaluate_nights(warehouse, sessions=[], settings=settings)
+    return changed, {day: verdict.outcome for day, verdict in verdicts.items()}
 
 
 def _result(

@@ -47,7 +47,6 @@ def signal_daily(
     variance: pl.DataFrame,
     surface: pl.DataFrame,
     levels: pl.DataFrame,
-    breadth: pl.DataFrame,
     rates: pl.DataFrame,
     quote_counts: pl.DataFrame,
     refusals: pl.DataFrame,
@@ -58,7 +57,7 @@ def signal_daily(
     ----------
     nights
         session_date, settings_sha256, code_version, inputs_sha256: one row a session to publish.
-    curve, momentum, mean_reversion, vol_of_vol, variance, surface, levels, breadth, rates
+    curve, momentum, mean_reversion, vol_of_vol, variance, surface, levels, rates
         The feature and core tables of those names.
     quote_counts
         session_date, n_spx_quotes, n_vix_quotes; no row means no chain.
@@ -72,6 +71,7 @@ def signal_daily(
     """
     spx = levels.filter(pl.col("symbol") == "SPX").select("session_date", pl.col("close").alias("spx"))
     vix = levels.filter(pl.col("symbol") == "VIX").select("session_date", pl.col("close").alias("vix"))
+    counted = momentum.filter((pl.col("series") == "breadth") & pl.col("level").is_not_null())
     front = momentum.filter(pl.col("series") == "vx_front").select("session_date", pl.col("rsi").alias("vx_front_rsi"))
     rows = nights
     for part in (
@@ -94,7 +94,7 @@ def signal_daily(
             pl.col("variance_risk_premium").alias("variance_risk_premium_30d"),
         ),
         quote_counts,
-        breadth.group_by("session_date").agg(pl.len().alias("breadth_session")),
+        counted.group_by("session_date").agg(pl.len().alias("breadth_session")),
         rates.group_by("session_date").agg(pl.len().alias("treasury_session")),
     ):  # fmt: skip
         rows = rows.join(part, on="session_date", how="left", validate="1:1")

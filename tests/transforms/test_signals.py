@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from transforms.schemas import (
     CURVE_DAILY,
     INDEX_LEVEL,
-    MARKET_BREADTH,
     MEAN_REVERSION_DAILY,
     MOMENTUM_DAILY,
     SIGNAL_DAILY,
@@ -30,22 +29,25 @@ def rows(table: Table, *own: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame([{"session_date": DAY, **row} for row in own], schema=table.polars_schema)
 
 
+def momentum(*, breadth: float | None) -> pl.DataFrame:
+    return rows(
+        MOMENTUM_DAILY,
+        {"series": "vx_front", "level": 15.0, "rsi": 41.5, "state": "bearish"},
+        {"series": "breadth", "level": breadth, "rsi": 60.0, "state": "bullish"},
+        {"series": "curve", "level": 0.02, "rsi": 55.0, "state": "bullish"},
+    )
+
+
 def inputs(**changes: Any) -> dict[str, Any]:
     """A session on which nothing is missing."""
-    momentum = [
-        {"series": "vx_front", "rsi": 41.5, "state": "bearish"},
-        {"series": "breadth", "rsi": 60.0, "state": "bullish"},
-        {"series": "curve", "rsi": 55.0, "state": "bullish"},
-    ]
     full: dict[str, Any] = {
         "curve": rows(CURVE_DAILY, {"vx1": 14.0, "vx2": 15.4, "contango_ratio": 0.1, "front_index_gap": False}),
-        "momentum": rows(MOMENTUM_DAILY, *momentum),
+        "momentum": momentum(breadth=300.0),
         "mean_reversion": rows(MEAN_REVERSION_DAILY, {"series": "vx_30d", "half_life": 30.0}),
         "vol_of_vol": rows(VOL_OF_VOL_DAILY, {"vvix": 85.0, "percentile_252d": 0.25}),
         "variance": rows(VARIANCE_DAILY),
         "surface": rows(SURFACE_DAILY),
         "levels": rows(INDEX_LEVEL, {"symbol": "SPX", "close": 4900.0}, {"symbol": "VIX", "close": 13.9}),
-        "breadth": rows(MARKET_BREADTH, {"exchange": "NYSE", "advances": 1500, "declines": 1200}),
         "rates": rows(TREASURY_RATE, {"tenor_days": 30, "par_yield": 0.05}, {"tenor_days": 91, "par_yield": 0.05}),
         "quote_counts": pl.DataFrame({"session_date": [DAY], "n_spx_quotes": [500], "n_vix_quotes": [90]}),
         "refusals": pl.DataFrame(schema={"session_date": pl.Date, "input": pl.String}),
@@ -80,7 +82,7 @@ def test_a_complete_session_is_one_row_of_its_figures() -> None:
         ("vvix_index", {"vol_of_vol": rows(VOL_OF_VOL_DAILY)}, "vvix"),
         ("spx_index", {"levels": rows(INDEX_LEVEL, {"symbol": "VIX", "close": 13.9})}, "spx"),
         ("vix_index", {"levels": rows(INDEX_LEVEL, {"symbol": "SPX", "close": 4900.0})}, "vix"),
-        ("breadth", {"breadth": rows(MARKET_BREADTH)}, None),
+        ("breadth", {"momentum": momentum(breadth=None)}, None),
         ("treasury", {"rates": rows(TREASURY_RATE)}, None),
     ],
 )

@@ -60,7 +60,7 @@ def executable_findings(quotes: pl.DataFrame, slices: pl.DataFrame, *, fee_per_c
     would have to move by more than its own spread to fit the others, as a stale one would.
     """
     if quotes.is_empty():
-        return FindingFrames.concat([finding_rows(date.min, [], fee_per_contract=fee_per_contract)])
+        return finding_rows(date.min, [], fee_per_contract=fee_per_contract)
     grid = slice_grid(quotes)
     facts = grid.slices.join(slices, on=SLICE_KEY, how="left", validate="1:1", maintain_order="left")
     columns = {
