@@ -39,8 +39,8 @@ FEWEST_QUOTES = 50
 QUOTE = ["root", "expiration", "strike", "option_type"]
 ABOUT_FILES = {
     "SPX_all_20260130.csv.gz": "Yahoo shows each series' last bid and ask without their time. 55% of the series did "
-    "not trade on the session, and each of the 114 calendars has a leg whose series last traded a week or more before it: "
-    "quotes of different markets side by side. Nothing here could be traded.",
+    "not trade on the session, and each of the 114 calendars has a leg whose series last traded a week or more before "
+    "it: quotes of different markets side by side. Nothing here could be traded.",
     "spx_sample_ivolatility.csv.gz": "No sizes in the file, so no dollars. Deep puts worth a few ticks.",
     "vix_quotedata_20190829T0928ET.dat": "Quotes from before the opening, 17 hours after the settlement they are held "
     "against, by when the options' forwards had moved by up to 0.4 points..",

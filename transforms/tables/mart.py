@@ -30,7 +30,7 @@ MISPRICING = Table(
         text("confidence", "executable, conditional or indicative.", nullable=False, allowed=("executable", "conditional", "indicative")),
         number("z_score", "Against the finding's own bucket history; null where it has none."),
         number("vol_points", "Misfit in vol points for surface_residual; null else."),
-        Column("from_flagged_quotes", BOOL, "True if a leg's quote is doubtful (non-regular snapshot, crossed neighbors or in the minimal set to doubt).", nullable=False),
+        Column("from_flagged_quotes", BOOL, "True if a quote of a leg is doubtful: of a non-regular snapshot, its bid equal to its ask, or so far off that it must move by more than its own spread. The note names the least set of quotes to doubt.", nullable=False),
         Column("first_seen", DATE, "Session on which the finding was first seen.", nullable=False),
         count("sessions_open", "Consecutive sessions it has been open, today included."),
         text("note", "What the finding rests on: assumption, clock gap, or why it is doubted."),
