@@ -10,6 +10,9 @@ from pathlib import Path
 
 Observer = Callable[[str, str], None]
 
+# A write that was killed leaves its draft; a publication removes those it finds.
+DRAFT_SUFFIX = ".draft"
+
 
 def _nobody(act: str, path: str) -> None:
     """Observe nothing."""
@@ -32,7 +35,7 @@ def replace_file(path: Path, payload: bytes, *, mode: int | None = None) -> None
         If the disk is full or the folder is not writable; the old file is left as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
+    draft = path.with_name(f".{path.name}{DRAFT_SUFFIX}")
     try:
         with open(draft, "wb") as stream:
             announce("write", draft)

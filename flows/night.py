@@ -63,6 +63,8 @@ class NightResult:
         if self.status == "nothing":
             revised = f"; {len(self.revised)} earlier nights revised" if self.revised else ""
             return f"No session is due{revised}."
+        if not self.sessions:
+            return f"{self.status}; {len(self.revised)} earlier nights revised."
         days = f"{self.sessions[0]}" if len(self.sessions) == 1 else f"{self.sessions[0]} to {self.sessions[-1]}"
         lacking = self.missing.get(self.sessions[-1], [])
         parts = [f"{self.status} {days}"]
@@ -261,7 +263,8 @@ def _run(
             missing = stages.evaluate(home.root, sessions)
         result = _result(sessions, verdicts, missing, ingested=ingested, notes=notes)
         record.session_date = sessions[-1] if sessions else None
-        finish_record(home, record, outcome="published" if result.status == "published" else "degraded", now=now)
+        lacking = result.status in {"degraded", "refused"}
+        finish_record(home, record, outcome="degraded" if lacking else "published", now=now)
         with record.stage("publish"):
             outcomes = {day: verdict.outcome for day, verdict in verdicts.items()}
             result.publication = stages.publish(home.root, sessions, outcomes, now)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import ledger
-from flows.durability import announce, move_file, remove_file, replace_file, sync_folder
+from flows.durability import DRAFT_SUFFIX, announce, move_file, remove_file, replace_file, sync_folder
 from flows.home import Home
 from flows.provenance import code_version
 from flows.settings import Settings
@@ -49,6 +49,8 @@ def publish_changes(
     """
     record_landings(home, warehouse)
     published = home.published
+    for draft in published.rglob(f".*{DRAFT_SUFFIX}"):
+        remove_file(draft)
     before = read_files(published)
     known_nights = published_nights(published)
     dirty = warehouse.dirty()

@@ -131,9 +131,9 @@ def test_wrong_use_is_one_message_and_exit_code_2(
     arguments: tuple[str, ...],
     parts: tuple[str, ...],
     alvh: Alvh,
-    base_home: Home,
+    home: Home,
 ) -> None:
-    assert_one_message(alvh(*arguments, ALVH_HOME=str(base_home.root)), WRONG_USE, *parts)
+    assert_one_message(alvh(*arguments, ALVH_HOME=str(home.root)), WRONG_USE, *parts)
 
 
 def test_a_wrong_setting_is_named_with_its_value(alvh: Alvh, tmp_path: Path) -> None:
@@ -188,9 +188,8 @@ def test_a_failure_with_json_is_one_document(alvh: Alvh, base_home: Home) -> Non
 
 
 def test_a_locked_home_names_its_holder(alvh: Alvh, home: Home, base_files: Path) -> None:
-    with open(home.lock_file, "r+") as lock:
+    with open(home.lock_file, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.truncate(0)
         lock.write("process 4711 on desk-7 since 2024-03-01T23:00:00\n")
         lock.flush()
         for command in (("import", base_files), ("rebuild",), ("prune",), ("journal", "note", "x")):

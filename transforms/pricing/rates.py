@@ -8,8 +8,6 @@ from transforms.pricing.forward import RateCurve, par_yield_curve
 
 RATE_KINDS = ("treasury", "bill_13_week", "fed_funds")
 OLDEST = timedelta(days=7)
-# Most options expire within a year; a curve that begins later, such as a lone two-year yield, has no rate for them.
-LONGEST_FIRST_TENOR = 365
 
 
 def fallback_curve(treasury_rate: pl.DataFrame, session: date) -> RateCurve | None:
@@ -21,7 +19,7 @@ def fallback_curve(treasury_rate: pl.DataFrame, session: date) -> RateCurve | No
     for kind in RATE_KINDS:
         own = recent.filter(pl.col("rate_kind") == kind)
         newest = own.filter(pl.col("session_date") == pl.col("session_date").max())
-        if newest.filter(pl.col("tenor_days") <= LONGEST_FIRST_TENOR).height:
+        if newest.height:
             tenors = newest["tenor_days"].to_numpy().astype(float)
             return par_yield_curve(kind, tenors, par_yield=newest["par_yield"].to_numpy())
     return None

@@ -34,9 +34,3 @@ def test_rates_of_later_days_and_of_more_than_a_week_ago_are_not_read():
     later, old = (date(2024, 3, 1), 91, 0.05, "treasury"), (date(2024, 2, 21), 91, 0.04, "treasury")
     assert fallback_curve(rates(later, old), SESSION) is None
     assert fallback_curve(rates(later, (date(2024, 2, 22), 91, 0.04, "treasury")), SESSION) is not None
-
-
-def test_a_curve_that_begins_beyond_a_year_gives_way_to_shorter_rates():
-    curve = fallback_curve(rates((SESSION, 730, 0.045, "treasury"), (SESSION, 1, 0.053, "fed_funds")), SESSION)
-    assert curve is not None
-    assert curve.name == "fed_funds"
