@@ -45,15 +45,19 @@ class Site:
     client: httpx.Client
     calendar: TradingCalendar
 
-    def plan(self) -> list[FeedRequest]:
-        """Return the session's plan with this server's addresses."""
-        addresses = FeedAddresses(
+    @property
+    def addresses(self) -> FeedAddresses:
+        """This server's addresses."""
+        return FeedAddresses(
             option_chain=self.server.url + "/chain/",
             vx_contract=self.server.url + "/vx",
             index_history=self.server.url + "/index",
             treasury=self.server.url + "/treasury.csv",
         )
-        return planned_requests(SESSION, addresses=addresses, calendar=self.calendar)
+
+    def plan(self) -> list[FeedRequest]:
+        """Return the session's plan with this server's addresses."""
+        return planned_requests(SESSION, addresses=self.addresses, calendar=self.calendar)
 
     def wanted(self, feed: str) -> FeedRequest:
         """Return one request of the plan."""
