@@ -1,4 +1,4 @@
-"""The fetch task over the engine: settings name the servers, what landed waits for the night, outages are worth a retry."""
+"""The fetch task over the engine: settings name the servers, what landed stays, outages are worth a retry."""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ import pytest
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from flows.fetch import RETRY_DELAYS_SECONDS, ServersUnavailable, fetch_into_landing, fetch_task, is_unavailable
 from flows.feeds import FeedAddresses
+from flows.fetch import RETRY_DELAYS_SECONDS, ServersUnavailable, fetch_into_landing, fetch_task, is_unavailable
 from flows.landing import landed_files
 from flows.settings import Settings
 from tests.flows.feed_site import MORNING, SESSION, Site, opened_site
