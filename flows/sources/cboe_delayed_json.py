@@ -6,6 +6,7 @@ none. Other underlyings come in the same layout (`_RUT.json`) and are refused.
 """
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -123,10 +124,9 @@ def _spot(price: object) -> float | None:
 def _column(key: str, values: list[object]) -> pl.Series:
     """Return the values of one key: figures as floats, or as text where any of them is something else."""
     if key in FIGURES:
-        try:
+        # What is no figure stays as text, so that the line is rejected with its value quoted.
+        with suppress(TypeError, OverflowError):
             return pl.Series(key, values, dtype=pl.Float64())
-        except (TypeError, OverflowError):
-            pass
     texts = [value if isinstance(value, str) or value is None else json.dumps(value) for value in values]
     return pl.Series(key, [text.strip() or None if text else None for text in texts], pl.String())
 
