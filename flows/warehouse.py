@@ -23,7 +23,7 @@ from transforms.quality import SUMMARY_SCHEMA
 from transforms.schemas import BY_NAME, MISPRICING, MISPRICING_LEG, TABLES, partition_of
 from transforms.table_schema import Table
 
-WAREHOUSE_VERSION = 1
+WAREHOUSE_VERSION = 2
 # Tables whose rows may come from several files; core holds the best row of a key, stage every candidate.
 EDITION_TABLES = tuple(
     BY_NAME[name]

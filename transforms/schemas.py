@@ -6,6 +6,20 @@ decimals (core.treasury_rate keeps the published par yield as a decimal; zero ra
 """
 
 from transforms.table_schema import Partition, Table
+from transforms.tables.book import (
+    ACCOUNT_DAILY,
+    BOOK_TABLES,
+    ENGINE_DAILY,
+    ENGINE_STATISTICS,
+    FILL,
+    HELD_POSITION,
+    LIMIT_SLACK,
+    ORDER_STATUS,
+    POSITION,
+    POSITION_DAILY,
+    POSITION_EVENT,
+    POSITION_LEG,
+)
 from transforms.tables.columns import BOOL, DATE, F64, I64, OPTION_ROOTS, SNAPSHOT_KINDS, STR, TS, count, number, text
 from transforms.tables.core import (
     ACCOUNT_STATE,
@@ -18,6 +32,14 @@ from transforms.tables.core import (
     REJECTED_ROW,
     SETTLEMENT_VALUE,
     TREASURY_RATE,
+)
+from transforms.tables.engine import (
+    CANDIDATE_FUNNEL,
+    CONDOR_CANDIDATE,
+    ENGINE_TABLES,
+    RATIO_SPREAD_CANDIDATE,
+    RATIO_SPREAD_SCENARIO,
+    TAIL_SCENARIO,
 )
 from transforms.tables.feature import (
     BOX_CURVE,
@@ -44,23 +66,36 @@ from transforms.tables.mart import (
     RUN,
     SIGNAL_DAILY,
 )
+from transforms.tables.rule import DECISION, DECISION_LEG, RULE_EVALUATION, RULE_TABLES, RULE_VERSION
 
 __all__ = [
+    "ACCOUNT_DAILY",
     "ACCOUNT_STATE",
+    "BOOK_TABLES",
     "BOOL",
     "BOX_CURVE",
     "BY_NAME",
+    "CANDIDATE_FUNNEL",
+    "CONDOR_CANDIDATE",
     "CURVE_DAILY",
     "DATA_QUALITY",
     "DATE",
+    "DECISION",
+    "DECISION_LEG",
     "DETECTOR_RECORD",
     "ECONOMIC_EVENT",
+    "ENGINE_DAILY",
+    "ENGINE_STATISTICS",
+    "ENGINE_TABLES",
     "F64",
+    "FILL",
     "FUTURES_SETTLEMENT",
+    "HELD_POSITION",
     "I64",
     "INDEX_LEVEL",
     "JOURNAL",
     "LANDED_FILE",
+    "LIMIT_SLACK",
     "MARKET_BREADTH",
     "MEAN_REVERSION_DAILY",
     "MISPRICING",
@@ -71,8 +106,18 @@ __all__ = [
     "OPTION_ANALYTICS",
     "OPTION_QUOTE",
     "OPTION_ROOTS",
+    "ORDER_STATUS",
+    "POSITION",
+    "POSITION_DAILY",
+    "POSITION_EVENT",
+    "POSITION_LEG",
+    "RATIO_SPREAD_CANDIDATE",
+    "RATIO_SPREAD_SCENARIO",
     "REJECTED_ROW",
     "RESIDUAL_BUCKET_DAILY",
+    "RULE_EVALUATION",
+    "RULE_TABLES",
+    "RULE_VERSION",
     "RUN",
     "SETTLEMENT_VALUE",
     "SIGNAL_DAILY",
@@ -81,6 +126,7 @@ __all__ = [
     "STR",
     "SURFACE_DAILY",
     "TABLES",
+    "TAIL_SCENARIO",
     "TERM_STRUCTURE",
     "TREASURY_RATE",
     "TS",
@@ -95,10 +141,11 @@ __all__ = [
 
 TABLES: tuple[Table, ...] = (
     LANDED_FILE, OPTION_QUOTE, FUTURES_SETTLEMENT, INDEX_LEVEL, MARKET_BREADTH, TREASURY_RATE, ECONOMIC_EVENT,
-    SETTLEMENT_VALUE, ACCOUNT_STATE, REJECTED_ROW,
+    SETTLEMENT_VALUE, ACCOUNT_STATE, HELD_POSITION, REJECTED_ROW,
     TERM_STRUCTURE, CURVE_DAILY, MOMENTUM_DAILY, MEAN_REVERSION_DAILY, VOL_OF_VOL_DAILY, SLICE, OPTION_ANALYTICS,
     VARIANCE_DAILY, SURFACE_DAILY, RESIDUAL_BUCKET_DAILY, BOX_CURVE, VARIANCE_TRIANGLE,
-    MISPRICING, MISPRICING_LEG, MISPRICING_OUTCOME, DETECTOR_RECORD, SIGNAL_DAILY, DATA_QUALITY, JOURNAL, RUN,
+    MISPRICING, MISPRICING_LEG, MISPRICING_OUTCOME, DETECTOR_RECORD,
+    *ENGINE_TABLES, *RULE_TABLES, *BOOK_TABLES, SIGNAL_DAILY, DATA_QUALITY, JOURNAL, RUN,
 )  # fmt: skip
 
 BY_NAME: dict[str, Table] = {table.full_name: table for table in TABLES}

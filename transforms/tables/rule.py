@@ -1,7 +1,7 @@
 """The tables of the rules and the decisions (METHOD section 8)."""
 
-from transforms.schemas import BOOL, DATE, I64, count, number, text
 from transforms.table_schema import Column, Table
+from transforms.tables.columns import BOOL, DATE, I64, count, number, text
 
 _SESSION = Column("session_date", DATE, "The New York trading day the row belongs to.", nullable=False)
 
