@@ -110,8 +110,8 @@ CANDIDATE_FUNNEL = Table(
         text("engine", "condor or second.", nullable=False, allowed=("condor", "second")),
         text("filter", "What is asked of a candidate.", nullable=False),
         Column("step", I64, "Rank of the filter in the order in which they are asked, from 1.", nullable=False, low=1),
-        count("n_in", "Candidates before it; for the first filter all that could be written.", nullable=False),
-        count("n_out", "Candidates that pass it.", nullable=False),
+        count("n_in", "Count of candidates before it; for the first filter all that could be written.", nullable=False),
+        count("n_out", "Count of candidates that pass it.", nullable=False),
     ),
 )  # fmt: skip
 
