@@ -31,9 +31,7 @@ def annotated_settings() -> str:
         "# An environment variable ALVH__SECTION__KEY outranks this file. Secrets do not belong here.",
     ]
     for name, section in Settings.model_fields.items():
-        model = section.default
-        lines += ["", f"[{name}]", f"# {(type(model).__doc__ or '').strip()}"]
-        lines += _setting_lines(model)
+        lines += _section_lines(name, section.default)
     return "\n".join(lines) + "\n"
 
 
@@ -57,15 +55,21 @@ def examine(home: Home) -> list[Finding]:
     return findings
 
 
-def _setting_lines(model: BaseModel) -> list[str]:
-    lines = []
+def _section_lines(name: str, model: BaseModel) -> list[str]:
+    lines = ["", f"[{name}]", f"# {(type(model).__doc__ or '').strip()}"]
+    inner = []
     for key, field in type(model).model_fields.items():
+        value = getattr(model, key)
+        if isinstance(value, BaseModel):
+            inner += _section_lines(f"{name}.{key}", value)
+            continue
         bounds = ", ".join(str(rule) for rule in field.metadata)
         about = " ".join(part for part in (field.description, f"({bounds})" if bounds else None) if part)
         if about:
             lines.append(f"## {about}")
-        lines.append(f"# {key} = {_toml_value(getattr(model, key))}")
-    return lines
+        # TOML has no word for nothing: a setting without a default is named, not set.
+        lines.append(f"## {key} is not set." if value is None else f"# {key} = {_toml_value(value)}")
+    return lines + inner
 
 
 def _toml_value(value: Any) -> str:

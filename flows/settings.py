@@ -9,21 +9,30 @@ import json
 import tomllib
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from flows.engine_settings import (
+    AccountSettings,
+    BookSettings,
+    CondorSection,
+    DecisionSettings,
+    FeeSettings,
+    RuleSettings,
+    SecondEngineSection,
+    Section,
+    rule_parameters,
+)
 from flows.home import Home
 from flows.sources import SOURCE_MODULES
 from transforms.errors import UsageError
+from transforms.rules.rule import Parameters
 
 # Sections that decide numbers; a change of the others is no break in a series.
-COMPUTING = ("sources", "indicators", "gates", "mispricing")
-
-
-class Section(BaseModel):
-    """A section of alvh.toml: an unknown key is an error, a value cannot be changed after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+COMPUTING = (
+    "sources", "indicators", "gates", "mispricing", "account", "fees", "condor", "second_engine", "rules", "decisions",
+    "book",
+)  # fmt: skip
 
 
 class SourceSettings(Section):
@@ -113,6 +122,13 @@ class Settings(BaseSettings):
     indicators: IndicatorSettings = IndicatorSettings()
     gates: GateSettings = GateSettings()
     mispricing: MispricingSettings = MispricingSettings()
+    account: AccountSettings = AccountSettings()
+    fees: FeeSettings = FeeSettings()
+    condor: CondorSection = CondorSection()
+    second_engine: SecondEngineSection = SecondEngineSection()
+    rules: RuleSettings = RuleSettings()
+    decisions: DecisionSettings = DecisionSettings()
+    book: BookSettings = BookSettings()
     publish: PublishSettings = PublishSettings()
     feeds: FeedSettings = FeedSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -128,6 +144,10 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment outrank the file, whose content comes in as keyword arguments."""
         return env_settings, init_settings
+
+    def rule_parameters(self) -> dict[str, Parameters]:
+        """Return the parameters of every rule, by rule name."""
+        return rule_parameters(self.rules, roll_days_before_expiry=self.indicators.roll_days_before_expiry)
 
     def computing(self) -> dict[str, Any]:
         """Return the settings that decide numbers: a change of feeds, serving or retention is no break in a series."""
