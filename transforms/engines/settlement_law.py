@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from transforms.indicators.surface import window_statistic
 from transforms.pricing.density import density_nodes, probability_below
 from transforms.pricing.svi import SviSlices
 
@@ -40,7 +41,8 @@ def trailing_variance_ratio(surface_daily: pl.LazyFrame, *, window: int = TRAILI
         .filter(pl.col("realized").is_not_null())
         .select(
             "session_date",
-            variance_ratio=pl.col("realized").rolling_mean(window) / pl.col("implied").rolling_mean(window),
+            variance_ratio=window_statistic(pl.col("realized"), "mean", window=window)
+            / window_statistic(pl.col("implied"), "mean", window=window),
         )
     )
 

@@ -238,3 +238,15 @@ RESIDUAL_BUCKET_DAILY = Table(
         number("sum_squared_residual", "Sum of their squares, half-spreads squared."),
     ),
 )  # fmt: skip
+
+DISLOCATION_DAILY = Table(
+    "feature", "dislocation_daily", "one row per session with SPX slices", ("session_date",),
+    (
+        SESSION,
+        number("parity_width", "Median width of the forward's no-arbitrage interval over the forward, SPX slices of 7 to 180 days, basis points; null if none has an interval."),
+        number("parity_width_percentile_252d", "Share of the previous 252 sessions strictly below, decimal; null in warm-up.", low=0.0, high=1.0),
+        number("residual_dispersion", "Root mean square misfit of SPX quotes to the smile, half-spreads; null without residuals."),
+        number("residual_dispersion_percentile_252d", "Share of the previous 252 sessions strictly below, decimal; null in warm-up.", low=0.0, high=1.0),
+        count("n_executable_locks", "Findings of confidence executable that do not rest on doubtful quotes.", nullable=False),
+    ),
+)  # fmt: skip
