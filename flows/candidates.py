@@ -34,7 +34,9 @@ from transforms.table_schema import Table
 
 CANDIDATE_TABLES = (CONDOR_CANDIDATE, RATIO_SPREAD_CANDIDATE, RATIO_SPREAD_SCENARIO, CANDIDATE_FUNNEL)
 PROFILE_RETURNS = tuple(step / 100.0 for step in range(-40, 21))
-CONDOR_LEGS = (("put_long", "put", 1.0), ("put_short", "put", -1.0), ("call_short", "call", -1.0), ("call_long", "call", 1.0))  # fmt: skip
+CONDOR_LEGS = (
+    ("put_long", "put", 1.0), ("put_short", "put", -1.0), ("call_short", "call", -1.0), ("call_long", "call", 1.0),
+)  # fmt: skip
 
 
 def write_candidates(warehouse: Warehouse, *, sessions: Sequence[date], settings: Mapping[date, Settings]) -> None:

@@ -32,6 +32,15 @@ HISTORY_SESSIONS = 250
 # Fixed, so that two demonstrations with one seed are the same to the byte whenever they are run.
 LAST_SESSION = date(2026, 10, 30)
 MARKER = "demo.json"
+SETTINGS = """# The account a demonstration trades on paper. Every other setting is at its default.
+[account]
+equity = 1000000
+cash = 1000000
+marketable_securities = 0
+receivables = 0
+current_liabilities = 0
+margin_loan_rate = 0.07
+"""
 DELIVERY_TIME = time(23, 0)
 
 _WORKER: dict[str, Any] = {}
@@ -60,6 +69,8 @@ def generate_inbox(home: Home, *, n_sessions: int, seed: int, n_workers: int = 2
     )
     truth = truth_file(market)
     replace_file(marker, truth.payload)
+    if not home.settings_file.exists():
+        replace_file(home.settings_file, SETTINGS.encode())
     for file in daily_files(market):
         _deliver(home.inbox, file)
     rows = list(market.chain_rows)

@@ -7,21 +7,36 @@ from datetime import date
 
 import polars as pl
 
+from flows.candidates import write_candidates
 from flows.cross_section import price_sessions
+from flows.headline import settings_by_night
 from flows.mispricings import find_mispricings
 from flows.provenance import code_version
 from flows.settings import IndicatorSettings, Settings, settings_from
 from flows.warehouse import Warehouse
 from transforms.indicators.breadth import advance_decline_line
+from transforms.indicators.dislocation import dislocation_daily
 from transforms.indicators.mean_reversion import mean_reversion_daily
 from transforms.indicators.momentum import momentum_daily
 from transforms.indicators.surface import surface_daily, surface_summary
 from transforms.indicators.term_structure import curve_daily, term_structure
 from transforms.indicators.vol_of_vol import vol_of_vol_daily
-from transforms.schemas import BY_NAME, FUTURES_SETTLEMENT, INDEX_LEVEL, OPTION_QUOTE, SURFACE_DAILY, TREASURY_RATE
+from transforms.schemas import (
+    BY_NAME,
+    FUTURES_SETTLEMENT,
+    INDEX_LEVEL,
+    OPTION_ANALYTICS,
+    OPTION_QUOTE,
+    SLICE,
+    SURFACE_DAILY,
+    TERM_STRUCTURE,
+    TREASURY_RATE,
+)
 from transforms.sessions import TradingCalendar
 
 MEAN_REVERSION_SEED = 20040326
+# A night whose rows of one of these have changed has its candidates ranked again.
+RANKED_FROM = (OPTION_QUOTE, OPTION_ANALYTICS, SLICE, TERM_STRUCTURE, INDEX_LEVEL)
 # A night whose rows of one of these have changed is priced again.
 PRICED_FROM = (OPTION_QUOTE, FUTURES_SETTLEMENT, INDEX_LEVEL, TREASURY_RATE)
 
@@ -49,6 +64,11 @@ def analyze_sessions(
     priced = price_sessions(warehouse, sessions=sorted({*sessions, *stale}), calendar=calendar)
     find_mispricings(warehouse, sessions=sorted({*sessions, *stale}), settings=settings, calendar=calendar)
     result = analyze_through_time(warehouse, settings=settings, calendar=calendar)
+    # The physical law rests on the year before, so a surface that changed touches every later night.
+    moved = min(warehouse.dirty_sessions(SURFACE_DAILY), default=None)
+    touched = {day for table in RANKED_FROM for day in warehouse.dirty_sessions(table)} & nights
+    touched |= {day for day in nights if moved is not None and day >= moved} | set(sessions)
+    write_candidates(warehouse, sessions=sorted(touched), settings=settings_by_night(warehouse, touched, settings))
     if priced:
         result.changed["cross-section"] = priced
     return result
@@ -107,6 +127,11 @@ def daily_features(
         ),
         "feature.vol_of_vol_daily": vol_of_vol_daily(levels, calendar=calendar).collect(),
         "feature.surface_daily": surface.select(SURFACE_DAILY.column_names),
+        "feature.dislocation_daily": dislocation_daily(
+            inputs["feature.slice"].lazy(),
+            inputs["feature.residual_bucket_daily"].lazy(),
+            inputs["mart.mispricing"].lazy(),
+        ).collect(),
     }
 
 
@@ -162,7 +187,10 @@ def _drawn_before(warehouse: Warehouse, indicators: IndicatorSettings) -> pl.Dat
 
 
 def _inputs(warehouse: Warehouse) -> dict[str, pl.DataFrame]:
-    names = ("core.futures_settlement", "core.index_level", "core.market_breadth", "feature.slice")
+    names = (
+        "core.futures_settlement", "core.index_level", "core.market_breadth", "feature.slice",
+        "feature.residual_bucket_daily", "mart.mispricing",
+    )  # fmt: skip
     return {name: warehouse.read(BY_NAME[name]) for name in names}
 
 

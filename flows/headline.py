@@ -1,7 +1,7 @@
 """Judge the night: its headline row, and which inputs it lacked."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 import polars as pl
@@ -15,12 +15,18 @@ from transforms.signals import chained_inputs, signal_daily
 INPUT_OF_ROOT = {"SPX": "spx_options", "SPXW": "spx_options", "VIX": "vix_options", "VIXW": "vix_options"}
 
 
-def evaluate_nights(warehouse: Warehouse, *, sessions: Sequence[date], settings: Settings) -> list[date]:
-    """Write the headline rows of `sessions` and of every night published before; return the sessions whose row changed.
+def add_nights(warehouse: Warehouse, sessions: Sequence[date], *, settings: Settings) -> None:
+    """Record sessions as nights, with the settings they are run with; a night run before keeps its own."""
+    with warehouse.transaction():
+        warehouse.write_meta("meta.night", _nights(warehouse, sessions, settings=settings))
 
-    A night published before keeps its settings, and its code version too unless one of its figures changed.
+
+def evaluate_nights(warehouse: Warehouse) -> list[date]:
+    """Write the headline row of every night; return the sessions whose row changed.
+
+    A night published before keeps its code version unless one of its figures changed.
     """
-    nights = _nights(warehouse, sessions, settings=settings)
+    nights = _nights(warehouse, [], settings=None)
     old = warehouse.read(SIGNAL_DAILY)
     rows = _signals(warehouse, nights)
     provenance = ["code_version"]
@@ -28,15 +34,10 @@ def evaluate_nights(warehouse: Warehouse, *, sessions: Sequence[date], settings:
         old.drop(provenance), on=[c for c in rows.columns if c not in provenance], how="semi", nulls_equal=True
     )
     renewed = ~pl.col("session_date").is_in(same["session_date"].implode())
-    nights = nights.with_columns(
-        pl.when(renewed).then(pl.lit(code_version())).otherwise(pl.col("code_version")).alias("code_version")
-    )
-    rows = rows.with_columns(
-        pl.when(renewed).then(pl.lit(code_version())).otherwise(pl.col("code_version")).alias("code_version")
-    )
+    version = pl.when(renewed).then(pl.lit(code_version())).otherwise(pl.col("code_version")).alias("code_version")
     with warehouse.transaction():
-        changed = warehouse.write_changes(SIGNAL_DAILY, rows)
-        warehouse.write_meta("meta.night", nights)
+        changed = warehouse.write_changes(SIGNAL_DAILY, rows.with_columns(version))
+        warehouse.write_meta("meta.night", nights.with_columns(version))
     return changed
 
 
@@ -58,14 +59,30 @@ def restore_nights(warehouse: Warehouse, recorded: dict[date, str]) -> None:
         warehouse.write_meta("meta.night", nights)
 
 
-def _nights(warehouse: Warehouse, sessions: Sequence[date], *, settings: Settings) -> pl.DataFrame:
+def settings_by_night(warehouse: Warehouse, nights: Iterable[date], settings: Settings) -> dict[date, Settings]:
+    """Return the settings each night was run with; `settings` for one that was not run yet."""
+    recorded = dict(warehouse.read_meta("meta.night").select("session_date", "settings").iter_rows())
+    parsed: dict[str, Settings] = {}
+    found = {}
+    for night in nights:
+        text = recorded.get(night)
+        if text is None:
+            found[night] = settings
+            continue
+        if text not in parsed:
+            parsed[text] = settings_from(json.loads(text), where=f"the settings of night {night}")
+        found[night] = parsed[text]
+    return found
+
+
+def _nights(warehouse: Warehouse, sessions: Sequence[date], *, settings: Settings | None) -> pl.DataFrame:
     old = warehouse.read_meta("meta.night")
-    new = [day for day in sessions if day not in set(old["session_date"].to_list())]
+    new = [day for day in sessions if day not in set(old["session_date"].to_list())] if settings else []
     added = pl.DataFrame(
         {
             "session_date": new,
-            "settings": [settings.model_dump_json(include=set(COMPUTING))] * len(new),
-            "settings_sha256": [settings.sha256] * len(new),
+            "settings": [settings.model_dump_json(include=set(COMPUTING)) if settings else ""] * len(new),
+            "settings_sha256": [settings.sha256 if settings else ""] * len(new),
             "code_version": [code_version()] * len(new),
             "inputs_sha256": [""] * len(new),
         },

@@ -38,7 +38,7 @@ def write_note(home: Home, *, text: str, session: date | None, now: datetime, re
 
 
 def journal_rows(home: Home) -> pl.DataFrame:
-    """Return mart.journal from the ledger."""
+    """Return the user's notes as rows of mart.journal, from the ledger."""
     rows = [
         {
             "entry_id": entry["hash"][:ENTRY_ID_LENGTH],
@@ -54,9 +54,10 @@ def journal_rows(home: Home) -> pl.DataFrame:
 
 
 def load_journal(home: Home, warehouse: Warehouse) -> None:
-    """Bring mart.journal up to date with the ledger."""
+    """Bring mart.journal up to date with the ledger's notes; what the program wrote stays."""
+    own = warehouse.read(JOURNAL).filter(pl.col("kind") != "note")
     with warehouse.transaction():
-        warehouse.write_changes(JOURNAL, journal_rows(home))
+        warehouse.write_changes(JOURNAL, pl.concat([own, journal_rows(home)]))
 
 
 def journal_document(home: Home, *, entry_id: str | None) -> list[dict[str, Any]]:

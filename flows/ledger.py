@@ -5,6 +5,7 @@ A ledger is an input like a landed file: the warehouse and everything published 
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,12 @@ LANDINGS = "landings"
 
 
 def append_entry(home: Home, ledger: str, entry: dict[str, Any]) -> str:
-    """Append an entry to a ledger, durably, and return the line's hash.
+    """Append an entry to a ledger, durably, and return the line's hash. (`append_entries`)"""
+    return append_entries(home, ledger, [entry])[0]
+
+
+def append_entries(home: Home, ledger: str, new: Sequence[dict[str, Any]]) -> list[str]:
+    """Append entries to a ledger in one durable write, and return the hashes of their lines.
 
     A last line without its newline was cut short by a kill before anyone was told it was written: it is dropped first.
 
@@ -28,14 +34,20 @@ def append_entry(home: Home, ledger: str, entry: dict[str, Any]) -> str:
     LedgerBroken
         If the chain does not hold; nothing is written.
     """
+    if not new:
+        return []
     path = _path(home, ledger)
     _drop_torn_line(path)
     entries = read_entries(home, ledger)
     previous = entries[-1]["hash"] if entries else GENESIS
-    body = {**entry, "previous": previous}
-    line_hash = _hash(body)
-    append_line(path, json.dumps({**body, "hash": line_hash}, sort_keys=True).encode())
-    return line_hash
+    lines, hashes = [], []
+    for entry in new:
+        body = {**entry, "previous": previous}
+        previous = _hash(body)
+        lines.append(json.dumps({**body, "hash": previous}, sort_keys=True))
+        hashes.append(previous)
+    append_line(path, "\n".join(lines).encode())
+    return hashes
 
 
 def read_entries(home: Home, ledger: str) -> list[dict[str, Any]]:

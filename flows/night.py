@@ -12,10 +12,11 @@ from pathlib import Path
 import polars as pl
 
 from flows import ledger
+from flows.book import forget_decisions, frozen_json, step_nights
 from flows.calendar import trading_calendar
 from flows.data_quality import Validation, validate_nights
 from flows.features import analyze_sessions
-from flows.headline import evaluate_nights
+from flows.headline import add_nights, evaluate_nights, settings_by_night
 from flows.home import Home
 from flows.intake import Ingested, Progress, ingest_inbox, ingest_paths
 from flows.journal import load_journal
@@ -145,24 +146,49 @@ def validate(home: Home, *, settings: Settings, sessions: Sequence[date]) -> dic
 
 
 def evaluate(home: Home, *, settings: Settings, sessions: Sequence[date]) -> dict[date, list[str]]:
-    """Write the headline rows and the nights' ledger lines; return what each session lacks."""
+    """Decide the sessions, step the book through them, write the headline rows and the nights' ledger lines.
+
+    Returns what each session lacks.
+    """
     with Warehouse(home.warehouse) as warehouse:
-        evaluate_nights(warehouse, sessions=sessions, settings=settings)
-        load_journal(home, warehouse)
+        _judge_nights(home, warehouse, settings=settings, sessions=sessions)
         rows = warehouse.read(SIGNAL_DAILY, sessions=list(sessions))
-        nights = warehouse.read_meta("meta.night")
-    recorded = {entry["session_date"]: entry["settings"] for entry in ledger.read_entries(home, ledger.NIGHTS)}
-    for night in nights.sort("session_date").iter_rows(named=True):
-        if recorded.get(night["session_date"].isoformat()) != night["settings"]:
-            ledger.append_entry(
-                home,
-                ledger.NIGHTS,
-                {"session_date": night["session_date"].isoformat(), "settings": night["settings"]},
-            )
     return {
         row["session_date"]: row["missing_inputs"].split(", ") if row["missing_inputs"] else []
         for row in rows.iter_rows(named=True)
     }
+
+
+def _judge_nights(home: Home, warehouse: Warehouse, *, settings: Settings, sessions: Sequence[date]) -> list[date]:
+    """Bring book, journal and headline of all nights up to date, and the ledger with what is new in it.
+
+    Returns the nights whose headline changed.
+    """
+    add_nights(warehouse, sessions, settings=settings)
+    nights = warehouse.read_meta("meta.night")["session_date"].to_list()
+    step_nights(
+        warehouse,
+        settings=settings_by_night(warehouse, nights, settings),
+        decide=[],
+        calendar=trading_calendar(),
+    )
+    changed = evaluate_nights(warehouse)
+    _record_nights(home, warehouse)
+    load_journal(home, warehouse)
+    return changed
+
+
+def _record_nights(home: Home, warehouse: Warehouse) -> None:
+    """Append to the ledger the nights whose settings or decisions it does not have."""
+    recorded = {entry["session_date"]: entry for entry in ledger.read_entries(home, ledger.NIGHTS)}
+    decided = frozen_json(warehouse)
+    entries = []
+    for night, text in warehouse.read_meta("meta.night").sort("session_date").select("session_date", "settings").rows():
+        entry = {"session_date": night.isoformat(), "settings": text, "decided": decided[night]}
+        known = recorded.get(entry["session_date"], {})
+        if any(known.get(name) != value for name, value in entry.items()):
+            entries.append(entry)
+    ledger.append_entries(home, ledger.NIGHTS, entries)
 
 
 def publish(
@@ -237,6 +263,7 @@ def forget_nights(warehouse: Warehouse, sessions: Sequence[date]) -> None:
     nights = warehouse.read_meta("meta.night")
     with warehouse.transaction():
         warehouse.write_meta("meta.night", nights.filter(~pl.col("session_date").is_in(list(sessions))))
+    forget_decisions(warehouse, sessions)
 
 
 def _run(
@@ -305,7 +332,7 @@ def import_files(
 
 
 def recompute_nights(home: Home, *, settings: Settings) -> tuple[list[date], dict[date, str]]:
-    """Judge and headline again every night that was run before.
+    """Judge again every night that was run before; nothing is decided anew.
 
     Returns the nights whose headline changed, and the outcome of each that was judged again.
     """
@@ -316,7 +343,7 @@ def recompute_nights(home: Home, *, settings: Settings) -> tuple[list[date], dic
         return [], {}
     verdicts = validate(home, settings=settings, sessions=[])
     with Warehouse(home.warehouse) as warehouse:
-        changed = evaluate_nights(warehouse, sessions=[], settings=settings)
+        changed = _judge_nights(home, warehouse, settings=settings, sessions=[])
     return changed, {day: verdict.outcome for day, verdict in verdicts.items()}
 
 

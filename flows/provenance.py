@@ -17,6 +17,13 @@ def code_version() -> str:
     return digest.hexdigest()
 
 
+@cache
+def rule_source(module: str) -> str:
+    """Return the text of a rule's module, by which its version is known."""
+    *package, name = module.split(".")
+    return files(".".join(package)).joinpath(f"{name}.py").read_text()
+
+
 def program_version() -> str:
     """Return the version of the installed package, or "source" in a checkout that is not installed."""
     try:

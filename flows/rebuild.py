@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from flows import ledger, night
+from flows.book import restore_decisions
 from flows.calendar import trading_calendar
 from flows.headline import restore_nights
 from flows.home import Home
@@ -60,8 +61,10 @@ def replay_nights(home: Home, nights: Sequence[dict[str, str]], *, settings: Set
     record = night.open_record(home, command="rebuild", now=now)
     recorded = {date.fromisoformat(entry["session_date"]): entry["settings"] for entry in nights}
     sessions = sorted(recorded)
+    decided = {date.fromisoformat(entry["session_date"]): entry["decided"] for entry in nights if "decided" in entry}
     with Warehouse(home.warehouse) as warehouse:
         restore_nights(warehouse, recorded)
+        restore_decisions(warehouse, decided)
     with record.stage("analyze"):
         night.analyze(home, settings=settings, sessions=sessions)
     with record.stage("evaluate"):

@@ -45,6 +45,13 @@ NIGHT_SCHEMA: dict[str, pl.DataType] = {
     "code_version": pl.String(),
     "inputs_sha256": pl.String(),
 }
+BOOK_SCHEMA: dict[str, pl.DataType] = {
+    "session_date": pl.Date(),
+    "book": pl.String(),
+    "settled": pl.String(),
+    "held": pl.String(),
+}
+DECIDED_SCHEMA: dict[str, pl.DataType] = {"session_date": pl.Date(), "decided": pl.String()}
 FEATURE_ORIGIN_SCHEMA: dict[str, pl.DataType] = {"code_version": pl.String(), "indicators": pl.String()}
 FINDING_SCHEMA = {name: MISPRICING.polars_schema[name] for name in CROSS_SECTION_COLUMNS}
 OPEN_RUN_SCHEMA: dict[str, pl.DataType] = {"run_id": pl.String()}
@@ -108,6 +115,15 @@ class Warehouse:
         order = ", ".join(table.key)
         names = ", ".join(table.column_names)
         frame = self.query(f"select {names} from {table.full_name} {where} order by {order}", parameters)
+        return frame.cast(dict(table.polars_schema))  # type: ignore[arg-type]
+
+    def read_expirations(self, table: Table, session: date, expirations: Sequence[date]) -> pl.DataFrame:
+        """Return the rows of some expirations of one session, sorted by the table's key."""
+        names, order = ", ".join(table.column_names), ", ".join(table.key)
+        frame = self.query(
+            f"select {names} from {table.full_name} where session_date = ? and expiration = any(?) order by {order}",
+            [session, list(expirations)],
+        )
         return frame.cast(dict(table.polars_schema))  # type: ignore[arg-type]
 
     def read_partition(self, table: Table, partition: str) -> pl.DataFrame:
@@ -357,6 +373,8 @@ class Warehouse:
         return {
             "meta.snapshot": SNAPSHOT_SCHEMA,
             "meta.night": NIGHT_SCHEMA,
+            "meta.book": BOOK_SCHEMA,
+            "meta.decided": DECIDED_SCHEMA,
             "meta.open_run": OPEN_RUN_SCHEMA,
             "meta.rule": RULE_SCHEMA,
             "meta.finding": FINDING_SCHEMA,

@@ -1,11 +1,11 @@
 """What the positions of the book can cost and demand, by the measures the limits are held against."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, cast
 
-from transforms.book.position import OpenLeg, OpenPosition, OptionName
+from transforms.book.position import OpenLeg, OpenPosition
 from transforms.book.state import MULTIPLIER, OptionKey, Order, Position
 
 
@@ -53,14 +53,13 @@ def figures_of(position: Position, *, vix: float | None) -> Figures:
     return Figures(seen.max_loss, seen.margin(vix=vix, prices=prices), seen.capital_at_risk, seen.notional)
 
 
-def ordered_position(order: Order, *, prices: Mapping[OptionName, float], fee: float) -> OpenPosition:
-    """Return the position an opening order would make if it filled at `prices` (points), `fee` dollars a contract.
+def ordered_position(order: Order, *, fee: float) -> OpenPosition:
+    """Return the position an opening order would make if it filled at the prices of its decision, `fee` a contract.
 
     Until it has filled an order counts against the limits as what it would open.
     """
     legs = tuple(_open_leg(leg.key, leg.quantity) for leg in order.legs)
     fees = fee * sum(abs(leg.quantity) for leg in legs)
-    cash = -MULTIPLIER * sum(leg.quantity * prices.get(leg.name, 0.0) for leg in legs) - fees
     return OpenPosition(
         position_id=order.decision_id,
         engine=cast(Any, order.engine),
@@ -70,13 +69,38 @@ def ordered_position(order: Order, *, prices: Mapping[OptionName, float], fee: f
         opened_on=order.decided_on,
         expiration=min(leg.expiration for leg in legs),
         entry_credit=0.0,
-        cash_so_far=cash,
+        cash_so_far=-MULTIPLIER * sum(leg.quantity * leg.price for leg in order.legs) - fees,
         fees_so_far=fees,
     )
 
 
 def _open_leg(key: OptionKey, quantity: int) -> OpenLeg:
     return OpenLeg(key.root, key.expiration, key.strike, cast(Any, key.option_type), quantity)
+
+
+def profit_figures(position: Position) -> tuple[float | None, float | None]:
+    """Return profit over the maximum profit less opening fees, and loss over the credit taken in; None without them."""
+    earnable = None
+    if position.max_profit is not None:
+        earnable = MULTIPLIER * position.max_profit * position.contracts - position.entry_fees
+    taken = MULTIPLIER * position.entry_credit * position.contracts
+    share = position.pnl_total / earnable if earnable is not None and earnable > 0.0 else None
+    return share, -position.pnl_total / taken if taken > 0.0 else None
+
+
+def short_strikes(position: Position) -> tuple[float | None, float | None]:
+    """Return the highest short put strike and the lowest short call strike, points; None where there is none."""
+    puts = [leg.key.strike for leg in position.legs if leg.quantity < 0 and leg.key.option_type == "put"]
+    calls = [leg.key.strike for leg in position.legs if leg.quantity < 0 and leg.key.option_type == "call"]
+    return max(puts, default=None), min(calls, default=None)
+
+
+def zone_of(position: Position, spx: float | None) -> float | None:
+    """Return where SPX stands between a condor's short strikes: 1 center, 0 at a strike; None for other structures."""
+    put, call = short_strikes(position)
+    if position.engine != "condor" or spx is None or put is None or call is None or call <= put:
+        return None
+    return min(spx - put, call - spx) / ((call - put) / 2.0)
 
 
 def total_of(values: Iterable[float | None]) -> float | None:

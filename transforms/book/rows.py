@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from transforms.book.attribution import Attribution, total
-from transforms.book.figures import Figures
+from transforms.book.figures import Figures, profit_figures, zone_of
 from transforms.book.state import MULTIPLIER, Book, Leg, Position
 from transforms.book.step import Fill, Stepped
 from transforms.engines.sizing import Account
@@ -175,10 +175,7 @@ def _daily_row(
     spx: float | None,
     futures: Mapping[date, float],
 ) -> Row:
-    earnable = None
-    if position.max_profit is not None:
-        earnable = MULTIPLIER * position.max_profit * position.contracts - position.entry_fees
-    taken = MULTIPLIER * position.entry_credit * position.contracts
+    profit_share, loss_multiple = profit_figures(position)
     return {
         "session_date": session_date,
         "position_id": position.position_id,
@@ -190,8 +187,8 @@ def _daily_row(
         "mark_source": max((leg.mark.source for leg in position.legs), key=MARK_SOURCES.index, default="mid"),
         **attribution.as_columns(),
         "pnl_total": position.pnl_total,
-        "profit_share": position.pnl_total / earnable if earnable and earnable > 0.0 else None,
-        "loss_multiple": -position.pnl_total / taken if taken > 0.0 else None,
+        "profit_share": profit_share,
+        "loss_multiple": loss_multiple,
         **greeks(position.legs),
         "zone": zone_of(position, spx),
         "distance_to_long_strike": _distance(position, futures),
@@ -250,21 +247,6 @@ def greeks(legs: tuple[Leg, ...]) -> dict[str, float | None]:
         unknown = any(value is None for _, value in each)
         found[name] = None if unknown else sum(MULTIPLIER * quantity * value for quantity, value in each)
     return found
-
-
-def short_strikes(position: Position) -> tuple[float | None, float | None]:
-    """Return the highest short put strike and the lowest short call strike, points; None where there is none."""
-    puts = [leg.key.strike for leg in position.legs if leg.quantity < 0 and leg.key.option_type == "put"]
-    calls = [leg.key.strike for leg in position.legs if leg.quantity < 0 and leg.key.option_type == "call"]
-    return max(puts, default=None), min(calls, default=None)
-
-
-def zone_of(position: Position, spx: float | None) -> float | None:
-    """Return where SPX stands between a condor's short strikes: 1 center, 0 at a strike; None for other structures."""
-    put, call = short_strikes(position)
-    if position.engine != "condor" or spx is None or put is None or call is None or call <= put:
-        return None
-    return min(spx - put, call - spx) / ((call - put) / 2.0)
 
 
 def _distance(position: Position, futures: Mapping[date, float]) -> float | None:

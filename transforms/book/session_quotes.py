@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from transforms.book.state import VIX_ROOTS, Mark, OptionKey
+from transforms.engines.payoff import PRICE_DECIMALS
 from transforms.engines.priced_chain import QUOTE_KEY
 from transforms.engines.settlement_law import SVI_COLUMNS
 from transforms.pricing.black76 import black_greeks, black_price
@@ -31,7 +32,7 @@ class Touch:
     def fill_price(self, quantity: int, *, fill_slippage: float) -> float:
         """Return mid plus (bought) or minus (sold) `fill_slippage` times the half-spread, points."""
         half_spread = 0.5 * (self.ask - self.bid)
-        return self.mid + (fill_slippage if quantity > 0 else -fill_slippage) * half_spread
+        return round(self.mid + (fill_slippage if quantity > 0 else -fill_slippage) * half_spread, PRICE_DECIMALS)
 
 
 @dataclass(frozen=True)

@@ -98,10 +98,11 @@ class Position:
 
 @dataclass(frozen=True)
 class OrderLeg:
-    """One leg of an order: contracts in all, positive where bought."""
+    """One leg of an order: contracts in all, positive where bought, and its price at the decision, points."""
 
     key: OptionKey
     quantity: int
+    price: float
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,10 @@ class Book:
         own = [p for p in self.positions if p.engine == engine and p.book == book]
         return tuple(sorted(own, key=lambda position: (position.opened_on, position.position_id)))
 
+    def with_orders(self, orders: tuple[Order, ...]) -> "Book":
+        """Return the book with new orders behind those that wait."""
+        return replace(self, orders=(*self.orders, *orders))
+
     def with_position(self, position: Position) -> "Book":
         """Return the book with a position replaced, added, or (without legs) taken out."""
         others = tuple(p for p in self.positions if p.position_id != position.position_id)
@@ -174,7 +179,13 @@ def book_from_json(text: str) -> Book:
         _made(Position, {**entry, "legs": tuple(_leg(leg) for leg in entry["legs"])}) for entry in said["positions"]
     )
     orders = tuple(
-        _made(Order, {**entry, "legs": tuple(OrderLeg(_key(leg["key"]), leg["quantity"]) for leg in entry["legs"])})
+        _made(
+            Order,
+            {
+                **entry,
+                "legs": tuple(OrderLeg(_key(leg["key"]), leg["quantity"], leg["price"]) for leg in entry["legs"]),
+            },
+        )
         for entry in said["orders"]
     )
     tallies = {engine: Tally(**tally) for engine, tally in said["tallies"].items()}

@@ -10,6 +10,7 @@ from datetime import date
 
 from transforms.book.attribution import Attribution, filled, payoff, revalued, settled, total
 from transforms.book.figures import newest, open_position
+from transforms.book.held import StatedLeg, StatedPosition
 from transforms.book.session_quotes import SessionQuotes
 from transforms.book.state import (
     MULTIPLIER,
@@ -44,7 +45,7 @@ class BookMarket:
     """What a step reads of a session.
 
     settlements: by root and expiration, of expirations up to the session. cash_rate: interest on the engines' cash,
-    decimal a year (the margin loan rate while the account's cash is negative).
+    decimal a year (the margin loan rate while the account's cash is negative). held: the user's positions, as stated.
     """
 
     session_date: date
@@ -54,6 +55,7 @@ class BookMarket:
     fee_spx: float
     fee_vix: float
     cash_rate: float = 0.0
+    held: tuple[StatedPosition, ...] = ()
 
     def fee(self, root: str) -> float:
         """Return the fee of one contract, dollars."""
@@ -160,6 +162,64 @@ class _Session:
             legs.append(replace(leg, mark=mark))
         self.positions[position.position_id] = replace(position, legs=tuple(legs))
 
+    def take_up(self, stated: StatedPosition) -> None:
+        """Open a position the user has stated: at the price paid, and at today's mark at once."""
+        today = self.market.session_date
+        own = [leg for leg in stated.legs if leg.is_open(today) and leg.key.expiration > today]
+        if not own or stated.position_id in self.positions:
+            return
+        legs = []
+        for leg in own:
+            mark = self.market.quotes.marks.get(leg.key) or Mark(leg.entry_price, "carried", today)
+            legs.append(Leg(leg.number, leg.key, leg.quantity, leg.entry_price, mark))
+            gain = MULTIPLIER * leg.quantity * (mark.price - leg.entry_price)
+            cause = {"slippage": gain} if leg.opened_on == today else {"residual": gain}
+            self.attributions.setdefault(stated.position_id, []).append(Attribution(**cause))
+        self.attributions[stated.position_id].append(Attribution(fees=-stated.fees))
+        paid = sum(MULTIPLIER * leg.quantity * leg.entry_price for leg in own)
+        position = Position(
+            position_id=stated.position_id,
+            book="held",
+            engine=stated.engine,
+            structure=structure_of(tuple(legs)),
+            opened_on=max(leg.opened_on for leg in own),
+            contracts=stated.packages,
+            legs=tuple(legs),
+            entry_credit=-paid / (MULTIPLIER * stated.packages),
+            max_profit=None,
+            entry_fees=stated.fees,
+            cash=-paid - stated.fees,
+            fees=stated.fees,
+            n_legs=max(leg.number for leg in own),
+        )
+        position = _with_max_profit(position)
+        self.positions[stated.position_id] = position
+        self.opened.append(position)
+        detail = "; ".join(f"{leg.quantity:+d} {leg.key} at {leg.entry_price:g} on {leg.opened_on}" for leg in own)
+        self.events.append(Event(stated.position_id, "opened", None, position.cash, stated.fees, detail))
+
+    def give_up(self, stated: StatedPosition) -> None:
+        """Close the legs that the user says are closed, at the price stated, else at the mark."""
+        position, today = self.positions.get(stated.position_id), self.market.session_date
+        if position is None:
+            return
+        said: dict[int, StatedLeg] = {leg.number: leg for leg in stated.legs if not leg.is_open(today)}
+        gone = [leg for leg in position.legs if leg.number in said]
+        if not gone:
+            return
+        prices = [leg.mark.price if (at := said[leg.number].exit_price) is None else at for leg in gone]
+        for leg, price in zip(gone, prices, strict=True):
+            exit_cost = MULTIPLIER * leg.quantity * (price - leg.mark.price)
+            self.attributions[stated.position_id].append(Attribution(slippage=exit_cost))
+        cash = sum(MULTIPLIER * leg.quantity * price for leg, price in zip(gone, prices, strict=True))
+        kept = tuple(leg for leg in position.legs if leg.number not in said)
+        self.positions[stated.position_id] = replace(position, legs=kept, cash=position.cash + cash)
+        detail = "; ".join(
+            f"{-leg.quantity:+d} {leg.key} at {price:g}" for leg, price in zip(gone, prices, strict=True)
+        )
+        event = "reduced" if kept else "closed"
+        self.events.append(Event(stated.position_id, event, None, cash, 0.0, detail))
+
     def execute(self, order: Order) -> Order | None:
         """Fill an order, or return it to wait a session more; an order that has waited is cancelled."""
         unknown = order.position_id is not None and not self.positions.get(order.position_id, _GONE).legs
@@ -246,8 +306,7 @@ class _Session:
             rolled_from=rolled_from,
             stands_against=against if order.engine == "second" else None,
         )
-        best = open_position(position).max_profit
-        position = replace(position, max_profit=None if best is None else best / (MULTIPLIER * contracts))
+        position = _with_max_profit(position)
         self.positions[position_id] = position
         if position.stands_against in self.positions:
             hedged = self.positions[position.stands_against]
@@ -299,6 +358,12 @@ class _Session:
         return self.market.quotes.marks[key]
 
 
+def _with_max_profit(position: Position) -> Position:
+    best = open_position(position).max_profit
+    per_package = None if best is None else best / (MULTIPLIER * position.contracts)
+    return replace(position, max_profit=per_package)
+
+
 _GONE = Position("", "paper", "condor", "other", date.min, 0, (), 0.0, None, 0.0, 0.0, 0.0, 0)
 
 
@@ -318,6 +383,9 @@ def step(book: Book, market: BookMarket) -> Stepped:
     for position in book.positions:
         work.settle(position)
         work.revalue(work.positions[position.position_id])
+    for stated in market.held:
+        work.give_up(stated)
+        work.take_up(stated)
     waiting = [work.execute(order) for order in book.orders]
     attributions = {name: total(parts) for name, parts in work.attributions.items()}
     touched = tuple(

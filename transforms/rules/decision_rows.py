@@ -1,10 +1,14 @@
 """The decisions of a night as rows of mart.decision and mart.decision_leg."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date
 
 import polars as pl
 
+from transforms.engines.sizing import Sizing
 from transforms.rules.decisions import Decision
+from transforms.tables.book import LIMIT_SLACK
 from transforms.tables.rule import DECISION, DECISION_LEG
 
 
@@ -56,3 +60,29 @@ def decision_leg_rows(decisions: Sequence[Decision]) -> pl.DataFrame:
         for number, leg in enumerate(decision.offer.legs, start=1)
     ]
     return DECISION_LEG.conform(pl.DataFrame(rows, schema=DECISION_LEG.polars_schema))
+
+
+def limit_slack_rows(session_date: date, sizings: Mapping[str, tuple[str | None, Sizing]]) -> pl.DataFrame:
+    """Return the rows of mart.limit_slack: by engine the candidate sized and where every limit stands."""
+    rows = [
+        {
+            "session_date": session_date,
+            "engine": engine,
+            "limit_name": limit.name,
+            "candidate_id": candidate_id,
+            "contracts": sizing.contracts,
+            "measured": _finite(limit.measured),
+            "threshold": _finite(limit.threshold),
+            "slack": _finite(limit.slack),
+            "largest": limit.largest,
+            "is_binding": limit.name == sizing.binding_limit,
+            "reason": limit.reason,
+        }
+        for engine, (candidate_id, sizing) in sizings.items()
+        for limit in sizing.limits
+    ]
+    return LIMIT_SLACK.conform(pl.DataFrame(rows, schema=LIMIT_SLACK.polars_schema))
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

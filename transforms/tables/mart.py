@@ -135,15 +135,15 @@ JOURNAL = Table(
     (
         text("entry_id", "Hash of the entry.", nullable=False),
         Column("session_date", DATE, "Session the entry is about.", nullable=False),
-        text("kind", "note (written by the user); others are written by the program.", nullable=False),
+        text("kind", "note (written by the user), decision (acted on), considered (not taken), filled, waiting, cancelled, settled, closed, reduced, or correction of such an entry.", nullable=False),
         text("decision_id", "Decision the entry is about; null for a note."),
         text("refers_to", "Entry this one corrects or continues; null if none."),
-        text("evidence", "Rows the entry rests on, frozen, JSON; null for a note."),
-        text("prices", "Prices at the time, JSON; null for a note."),
-        text("note", "What the user wrote; null for an entry of the program."),
-        Column("written_at", TS, "When it was written, UTC.", nullable=False),
+        text("evidence", "Rows of the rules the decision cites, frozen, JSON; null for other entries."),
+        text("prices", "Prices at the decision, JSON, points; null for other entries."),
+        text("note", "What the user wrote, or the entry in words."),
+        Column("written_at", TS, "When a note was written, or the instant the night's quotes are of, UTC.", nullable=False),
     ),
-    partition="none", session_column=None,
+    partition="none",
 )  # fmt: skip
 
 RUN = Table(

@@ -1,0 +1,438 @@
+"""The book through the nights: each session's settlements, fills, marks and decisions, from the first that changed.
+
+A night's decisions are frozen when they are made (`meta.decided`, and the ledger): a restated input changes marks and
+fills from its session on, never what was decided. The book after each night is kept (`meta.book`), so that a night
+costs one step; stepping on from a stored book gives the same rows as stepping from the first.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import polars as pl
+
+from flows.provenance import rule_source
+from flows.settings import Settings
+from flows.warehouse import BOOK_SCHEMA, DECIDED_SCHEMA, Warehouse
+from transforms.book.account import Statement, account_of, statement_in_force, with_statement
+from transforms.book.decided import Frozen
+from transforms.book.figures import figures_of, total_of
+from transforms.book.held import StatedPosition, stated_positions
+from transforms.book.journal import journal_rows, with_outcomes
+from transforms.book.night import Decided, NightMarket, NightSettings, decide_night
+from transforms.book.rows import BookRows
+from transforms.book.session_quotes import session_quotes
+from transforms.book.settlement import settlement_values
+from transforms.book.state import Book, OptionKey, book_from_json, book_json
+from transforms.book.step import BookMarket, Settlement, Stepped, step
+from transforms.book.tail_rows import tail_rows
+from transforms.engines.offers.package import Terms
+from transforms.engines.priced_chain import priced_chain
+from transforms.engines.sizing import Account
+from transforms.engines.vix_curve import VixCurve
+from transforms.rules import BY_NAME as RULES
+from transforms.rules.decision_rows import decision_leg_rows, decision_rows, limit_slack_rows
+from transforms.rules.market_values import market_value_daily, rows_by_session, session_values
+from transforms.rules.night import rule_evaluation
+from transforms.rules.rule import Value
+from transforms.rules.versions import rule_label, rule_version
+from transforms.schemas import (
+    ACCOUNT_STATE,
+    BY_NAME,
+    CONDOR_CANDIDATE,
+    DECISION,
+    DECISION_LEG,
+    ECONOMIC_EVENT,
+    FUTURES_SETTLEMENT,
+    HELD_POSITION,
+    INDEX_LEVEL,
+    JOURNAL,
+    LIMIT_SLACK,
+    OPTION_ANALYTICS,
+    OPTION_QUOTE,
+    RATIO_SPREAD_CANDIDATE,
+    RULE_EVALUATION,
+    RULE_VERSION,
+    SETTLEMENT_VALUE,
+    SLICE,
+    TAIL_SCENARIO,
+    TERM_STRUCTURE,
+)
+from transforms.sessions import TradingCalendar, option_close
+from transforms.table_schema import Table
+
+# A night whose rows of one of these have changed is stepped again.
+STEPPED_FROM = (OPTION_QUOTE, OPTION_ANALYTICS, SLICE, FUTURES_SETTLEMENT, INDEX_LEVEL, ACCOUNT_STATE)
+VALUES_FROM = {
+    "curve": "feature.curve_daily",
+    "momentum": "feature.momentum_daily",
+    "vol_of_vol": "feature.vol_of_vol_daily",
+    "dislocation": "feature.dislocation_daily",
+    "levels": "core.index_level",
+}
+# Nights whose rows are written together: few transactions, and never many nights in memory.
+NIGHTS_AT_ONCE = 60
+
+
+@dataclass
+class _Inputs:
+    """What all nights read, read once."""
+
+    values: pl.DataFrame
+    events: pl.DataFrame
+    accounts: pl.DataFrame
+    held: tuple[StatedPosition, ...]
+    settlements: dict[tuple[str, date], Settlement]
+    calendar: TradingCalendar
+
+    @classmethod
+    def of(cls, warehouse: Warehouse, calendar: TradingCalendar) -> "_Inputs":
+        levels = warehouse.read(INDEX_LEVEL)
+        settled = settlement_values(warehouse.read(SETTLEMENT_VALUE), levels)
+        return cls(
+            values=market_value_daily(
+                **{name: warehouse.read(BY_NAME[table]) for name, table in VALUES_FROM.items()}, calendar=calendar
+            ),
+            events=warehouse.read(ECONOMIC_EVENT),
+            accounts=warehouse.read(ACCOUNT_STATE),
+            held=stated_positions(warehouse.read(HELD_POSITION)),
+            settlements={
+                (row["root"], row["expiration"]): Settlement(row["value"], row["source"], row["exact"])
+                for row in settled.to_dicts()
+            },
+            calendar=calendar,
+        )
+
+
+@dataclass
+class _Written:
+    """Rows of nights stepped and not yet written."""
+
+    sessions: list[date] = field(default_factory=list)
+    rows: BookRows = field(default_factory=BookRows)
+    frames: dict[Table, list[pl.DataFrame]] = field(default_factory=dict)
+    states: list[dict[str, object]] = field(default_factory=list)
+
+    def add(self, frames: Mapping[Table, pl.DataFrame]) -> None:
+        for table, frame in frames.items():
+            self.frames.setdefault(table, []).append(frame)
+
+
+def step_nights(
+    warehouse: Warehouse, *, settings: Mapping[date, Settings], decide: Iterable[date], calendar: TradingCalendar
+) -> list[date]:
+    """Step the book through every night from the first that is new or has changed; return the nights stepped.
+
+    Parameters
+    ----------
+    settings
+        By night, of all nights.
+    decide
+        Nights to be decided anew; every other keeps what is frozen of it, and a night of which nothing is frozen is
+        decided too.
+    """
+    nights = sorted(settings)
+    anew = set(decide)
+    inputs = _Inputs.of(warehouse, calendar)
+    first = _first_to_step(warehouse, nights, anew, inputs)
+    if first is None:
+        return []
+    frozen = _frozen_nights(warehouse)
+    book = _book_before(warehouse, first)
+    stepped = [night for night in nights if night >= first]
+    written = _Written()
+    for night in stepped:
+        kept = None if night in anew else frozen.get(night)
+        book = _step_night(warehouse, book, night, settings[night], inputs=inputs, kept=kept, written=written)
+        if len(written.sessions) == NIGHTS_AT_ONCE:
+            _write(warehouse, written)
+            written = _Written()
+    _write(warehouse, written)
+    _write_rule_versions(warehouse)
+    return stepped
+
+
+def frozen_json(warehouse: Warehouse) -> dict[date, str]:
+    """Return what was decided on each night, as JSON, by session."""
+    return dict(warehouse.read_meta("meta.decided").select("session_date", "decided").iter_rows())
+
+
+def restore_decisions(warehouse: Warehouse, decided: Mapping[date, str]) -> None:
+    """Record what was decided on nights, as the ledger has it; `step_nights` keeps it."""
+    rows = pl.DataFrame(
+        {"session_date": list(decided), "decided": list(decided.values())}, schema=DECIDED_SCHEMA, orient="row"
+    )
+    with warehouse.transaction():
+        warehouse.write_meta("meta.decided", rows.sort("session_date"))
+
+
+def forget_decisions(warehouse: Warehouse, sessions: Iterable[date]) -> None:
+    """Drop what was decided on nights, so that they are decided anew."""
+    kept = warehouse.read_meta("meta.decided").filter(~pl.col("session_date").is_in(list(sessions)))
+    with warehouse.transaction():
+        warehouse.write_meta("meta.decided", kept)
+
+
+def night_settings(settings: Settings) -> NightSettings:
+    """Return how a night is decided under settings."""
+    fees, condor = settings.fees, settings.condor
+    return NightSettings(
+        parameters=settings.rule_parameters(),
+        decisions=settings.decisions.parameters(),
+        terms=Terms(
+            spx_fee=fees.spx_option,
+            vix_fee=fees.vix_option,
+            spx_tick=fees.spx_tick,
+            vix_tick=fees.vix_tick,
+            fill_slippage=settings.book.fill_slippage,
+        ),
+        decide_on=settings.book.decide_on,
+        widen_delta=condor.widen_delta,
+        tighten=condor.tighten,
+        tighten_delta=condor.tighten_delta,
+        roll_match=settings.second_engine.roll_match,
+    )
+
+
+def _first_to_step(warehouse: Warehouse, nights: Sequence[date], anew: set[date], inputs: _Inputs) -> date | None:
+    """Return the first night that is new, or whose inputs have changed since it was stepped; None if none is."""
+    states = warehouse.read_meta("meta.book")
+    known = set(states["session_date"].to_list())
+    stale = {day for table in STEPPED_FROM for day in warehouse.dirty_sessions(table)} & set(nights)
+    stale |= anew | (set(nights) - known) | (set(nights) - set(frozen_json(warehouse)))
+    stale |= known - set(nights)
+    held = _held_json(inputs.held)
+    for night, settled, said in states.select("session_date", "settled", "held").iter_rows():
+        if said != held:
+            stale.add(night)
+        used = {(root, date.fromisoformat(day)): value for root, day, value in json.loads(settled)}
+        now = {key: found.value for key in used if (found := inputs.settlements.get(key)) is not None}
+        if any(used[key] != now.get(key) for key in used):
+            stale.add(night)
+    return min((day for day in nights if day >= min(stale)), default=None) if stale else None
+
+
+def _book_before(warehouse: Warehouse, night: date) -> Book:
+    states = warehouse.read_meta("meta.book").filter(pl.col("session_date") < night).sort("session_date")
+    return book_from_json(states["book"][-1]) if states.height else Book()
+
+
+def _frozen_nights(warehouse: Warehouse) -> dict[date, Frozen]:
+    return {night: Frozen.from_json(text) for night, text in frozen_json(warehouse).items()}
+
+
+def _step_night(
+    warehouse: Warehouse,
+    before: Book,
+    night: date,
+    settings: Settings,
+    *,
+    inputs: _Inputs,
+    kept: Frozen | None,
+    written: _Written,
+) -> Book:
+    values = rows_by_session(inputs.values, [night])[night]
+    spx, vix = (_number(values[name]) for name in ("spx", "vix"))
+    futures = _futures(warehouse, night)
+    condors = warehouse.read(CONDOR_CANDIDATE, sessions=[night])
+    layers = warehouse.read(RATIO_SPREAD_CANDIDATE, sessions=[night])
+    keys = _keys(before, inputs.held, night)
+    expirations = {key.expiration for key in keys} | set(condors["expiration"]) | set(layers["expiration"])
+    expirations |= set(layers["far_expiration"].drop_nulls())
+    slices = warehouse.read_expirations(SLICE, night, sorted(expirations))
+    chain = priced_chain(
+        warehouse.read_expirations(OPTION_QUOTE, night, sorted(expirations)),
+        warehouse.read_expirations(OPTION_ANALYTICS, night, sorted(expirations)),
+        slices=slices,
+    )
+    statement = statement_in_force(inputs.accounts, night, default=_default_statement(settings))
+    runs_on = settings.book.decide_on == "paper"
+    cash = account_of(before, statement, runs_on=runs_on).cash
+    stepped = step(
+        before,
+        BookMarket(
+            session_date=night,
+            quotes=session_quotes(keys, chain, slices=slices, futures=futures, session_date=night),
+            settlements=inputs.settlements,
+            fill_slippage=settings.book.fill_slippage,
+            fee_spx=settings.fees.spx_option,
+            fee_vix=settings.fees.vix_option,
+            cash_rate=_cash_rate(settings, statement, cash),
+            held=inputs.held,
+        ),
+    )
+    book = with_statement(stepped.book, before, statement)
+    account = account_of(book, statement, runs_on=runs_on)
+    market = NightMarket(
+        session_date=night,
+        values=session_values(values, night, events=inputs.events, calendar=inputs.calendar),
+        vix=vix,
+        chain=chain,
+        condors=condors,
+        layers=layers,
+        account=account,
+        calendar=inputs.calendar,
+    )
+    frozen = kept or _freeze(decide_night(book, market, night_settings(settings)), market, settings, futures=futures)
+    frozen = with_outcomes(frozen, stepped)
+    closed_at = option_close(night, calendar=inputs.calendar)
+    written.add({JOURNAL: journal_rows(frozen, written_at=closed_at)})
+    _gather(written, stepped, book, account, statement, spx=spx, vix=vix, futures=futures, before=before)
+    written.add(frozen.frames)
+    term_structure = warehouse.read(TERM_STRUCTURE, sessions=[night])
+    curve = VixCurve.of(term_structure, vix=vix) if vix is not None else None
+    written.add({TAIL_SCENARIO: tail_rows(book, chain, condors=condors, layers=layers, curve=curve)})
+    book = book.with_orders(frozen.orders())
+    written.sessions.append(night)
+    written.states.append(
+        {
+            "session_date": night,
+            "book": book_json(book),
+            "settled": _settled_json(before, stepped, inputs.settlements),
+            "held": _held_json(inputs.held),
+            "decided": frozen.as_json(),
+        }
+    )
+    return book
+
+
+def _gather(
+    written: _Written,
+    stepped: Stepped,
+    book: Book,
+    account: Account,
+    statement: Statement,
+    *,
+    spx: float | None,
+    vix: float | None,
+    futures: Mapping[date, float],
+    before: Book,
+) -> None:
+    """Add the rows of what happened to the book in a session."""
+    figures = {position.position_id: figures_of(position, vix=vix) for position in stepped.touched}
+    paper = [figures[position.position_id] for position in book.positions if position.book == "paper"]
+    written.rows.add(stepped, figures=figures, spx=spx, futures=futures)
+    restated = 0.0
+    if book.stated_on != before.stated_on and statement.equity is not None:
+        running = account_of(stepped.book, statement, runs_on=True).equity
+        restated = statement.equity - running if running is not None and before.stated_on is not None else 0.0
+    written.rows.add_account(
+        book,
+        account,
+        margin_loan_rate=statement.margin_loan_rate,
+        restated=restated,
+        margin=total_of(own.margin for own in paper),
+        open_max_loss=total_of(own.capital_at_risk for own in paper),
+    )
+
+
+def _freeze(decided: Decided, market: NightMarket, settings: Settings, *, futures: Mapping[date, float]) -> Frozen:
+    """Return a night's decisions with the versions of the rules that judged it and the prices at the time."""
+    parameters = settings.rule_parameters()
+    versions = {
+        name: rule_version(rule, parameters[name], source=rule_source(rule.module)) for name, rule in RULES.items()
+    }
+    nearest = sorted(futures)[:2]
+    return Frozen(
+        market.session_date,
+        {
+            RULE_EVALUATION: rule_evaluation(market.session_date, decided.rules.rows.values(), versions=versions),
+            DECISION: decision_rows(decided.decisions),
+            DECISION_LEG: decision_leg_rows(decided.decisions),
+            LIMIT_SLACK: limit_slack_rows(market.session_date, decided.sizings),
+        },
+        labels={versions[name]: rule_label(parameters[name]) for name in RULES},
+        prices={
+            "spx": market.spx,
+            "vix": market.vix,
+            **{f"vx {expiration}": futures[expiration] for expiration in nearest},
+        },
+    )
+
+
+def _write(warehouse: Warehouse, written: _Written) -> None:
+    if not written.sessions:
+        return
+    frames = written.rows.frames()
+    frames |= {table: pl.concat(parts) for table, parts in written.frames.items()}
+    states = pl.DataFrame(written.states, schema={**BOOK_SCHEMA, "decided": pl.String()}, orient="row")
+    notes = warehouse.read(JOURNAL, sessions=written.sessions).filter(pl.col("kind") == "note")
+    frames[JOURNAL] = pl.concat([frames[JOURNAL], notes])
+    with warehouse.transaction():
+        for table, frame in frames.items():
+            warehouse.write_changes(table, frame, sessions=written.sessions)
+        for name, columns in (("meta.book", BOOK_SCHEMA), ("meta.decided", DECIDED_SCHEMA)):
+            old = warehouse.read_meta(name).filter(~pl.col("session_date").is_in(written.sessions))
+            warehouse.write_meta(name, pl.concat([old, states.select(list(columns))]).sort("session_date"))
+
+
+def _write_rule_versions(warehouse: Warehouse) -> None:
+    """Write mart.rule_version: each version that judged a night, from the first night it judged."""
+    seen = (
+        warehouse.read(RULE_EVALUATION)
+        .group_by("rule", "rule_version")
+        .agg(pl.col("session_date").min().alias("valid_from"))
+    )
+    labels: dict[str, str] = {}
+    for text in frozen_json(warehouse).values():
+        labels |= json.loads(text)["labels"]
+    label = pl.col("rule_version").replace_strict(labels, return_dtype=pl.String()).alias("label")
+    with warehouse.transaction():
+        warehouse.write_changes(RULE_VERSION, seen.with_columns(label).select(RULE_VERSION.column_names))
+
+
+def _keys(book: Book, held: Iterable[StatedPosition], night: date) -> set[OptionKey]:
+    legs = {leg.key for position in book.positions for leg in position.legs}
+    legs |= {leg.key for order in book.orders for leg in order.legs}
+    stated = {leg.key for position in held for leg in position.legs if leg.opened_on <= night}
+    return {key for key in legs | stated if key.expiration >= night}
+
+
+def _futures(warehouse: Warehouse, night: date) -> dict[date, float]:
+    rows = warehouse.read(FUTURES_SETTLEMENT, sessions=[night])
+    return dict(rows.select("expiration", "settle").sort("expiration").iter_rows())
+
+
+def _default_statement(settings: Settings) -> Statement:
+    own = settings.account
+    return Statement(
+        equity=own.equity,
+        cash=own.cash,
+        marketable_securities=own.marketable_securities,
+        receivables=own.receivables,
+        current_liabilities=own.current_liabilities,
+        margin_loan_rate=own.margin_loan_rate,
+    )
+
+
+def _cash_rate(settings: Settings, statement: Statement, cash: float | None) -> float:
+    """Return the interest on the engines' cash: at the loan rate while the account owes, unknown rates being 0."""
+    if cash is not None and cash < 0.0:
+        return statement.margin_loan_rate or 0.0
+    return settings.account.credit_rate
+
+
+def _settled_json(before: Book, stepped: Stepped, settlements: Mapping[tuple[str, date], Settlement]) -> str:
+    """Return the settlement values a session used or waited for, so that a later one makes it stale."""
+    night = stepped.book.session_date
+    due = {
+        (leg.key.root, leg.key.expiration)
+        for position in before.positions
+        for leg in position.legs
+        if night is not None and leg.key.expiration <= night
+    }
+    found = [
+        (root, day.isoformat(), settlements[root, day].value if (root, day) in settlements else None)
+        for root, day in sorted(due)
+    ]
+    return json.dumps(found)
+
+
+def _held_json(held: Iterable[StatedPosition]) -> str:
+    return hashlib.sha256(repr(tuple(held)).encode()).hexdigest()
+
+
+def _number(value: Value) -> float | None:
+    return float(value) if isinstance(value, float | int) else None

@@ -1,0 +1,285 @@
+"""A night of the book: what the rules say of it and of the market, what the engines offer, what is decided.
+
+The rules are judged twice: on the book as it stands at its marks, which `exit` reads, and with tonight's trades added
+at the size the limits allow, which is what the published rows show.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import cast
+
+import polars as pl
+
+from transforms.book.figures import newest, open_position, ordered_position, zone_of
+from transforms.book.position import OpenPosition
+from transforms.book.rule_values import account_values, condor_values, layer_values, limit_values, limits_of
+from transforms.book.state import Book, Position
+from transforms.engines.offers.candidate import Proposal, opened_position
+from transforms.engines.offers.change import closing
+from transforms.engines.offers.condor import Tighten, condor_offer, tightened, widened
+from transforms.engines.offers.layer import layer_offer, rolled
+from transforms.engines.offers.package import Terms
+from transforms.engines.offers.reduction import reduction
+from transforms.engines.offers.standing import ShareBasis, Standing
+from transforms.engines.roll import RollMatch
+from transforms.engines.sizing import Account, Sizing
+from transforms.rules import BY_NAME
+from transforms.rules.decisions import Decision, DecisionParameters, Offer, Offers, OpenBook, decide
+from transforms.rules.exit import LIMITS
+from transforms.rules.layer_share import LayerShareParameters
+from transforms.rules.market_values import RALLY_SESSIONS
+from transforms.rules.night import NightRules, Positions, evaluate_rules, handed_on
+from transforms.rules.rule import Parameters, Value
+from transforms.sessions import TradingCalendar
+
+WAITING = "an order for it is waiting to fill"
+TONIGHTS_CONDOR, TONIGHTS_LAYER = "tonight's condor", "tonight's layer"
+NOTHING = Proposal(None, None, None)
+
+
+@dataclass(frozen=True)
+class NightSettings:
+    """How a night is decided: rule parameters by rule name, and what the engines are asked for."""
+
+    parameters: Mapping[str, Parameters]
+    decisions: DecisionParameters
+    terms: Terms
+    decide_on: str = "paper"
+    widen_delta: float = 0.15
+    tighten: Tighten = "short_strikes"
+    tighten_delta: float = 0.30
+    roll_match: RollMatch = "vega"
+
+    @property
+    def basis(self) -> ShareBasis:
+        """Return what layer_share compares."""
+        return cast(ShareBasis, cast(LayerShareParameters, self.parameters["layer_share"]).layer_share_basis)
+
+    @property
+    def event_sessions(self) -> int:
+        """Return the sessions ahead that count as near."""
+        return int(getattr(self.parameters["event_ahead"], "event_sessions", 0))
+
+
+@dataclass(frozen=True)
+class NightMarket:
+    """What a decision reads of its session, nothing of it later.
+
+    values: the market's values for the rules, by name. chain: `priced_chain` rows of the expirations that are held or
+    have candidates. condors, layers: mart.condor_candidate and mart.ratio_spread_candidate of the session.
+    """
+
+    session_date: date
+    values: Mapping[str, Value]
+    vix: float | None
+    chain: pl.DataFrame
+    condors: pl.DataFrame
+    layers: pl.DataFrame
+    account: Account
+    calendar: TradingCalendar
+
+    @property
+    def spx(self) -> float | None:
+        """Return the SPX close, points."""
+        return cast(float | None, self.values.get("spx"))
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A night's evaluations, decisions, and what was sized, by engine: the candidate's id and its limits."""
+
+    rules: NightRules
+    decisions: tuple[Decision, ...]
+    sizings: Mapping[str, tuple[str | None, Sizing]]
+
+
+def decide_night(book: Book, market: NightMarket, settings: NightSettings) -> Decided:
+    """Return what is decided on a night, from the book after the session's fills and settlements."""
+    evening = _Evening(book, market, settings)
+    condor, layer = evening.proposals()
+    judged = evening.judged(condor, layer)
+    decisions = decide(
+        market.session_date,
+        judged,
+        book=evening.open_book(),
+        offers=evening.offers(judged, condor.offer, layer.offer),
+        parameters=settings.decisions,
+    )
+    sizings = {
+        engine: (cast(str, proposal.candidate["candidate_id"]) if proposal.candidate else None, proposal.sizing)
+        for engine, proposal in (("condor", condor), ("second", layer))
+        if proposal.sizing is not None
+    }
+    return Decided(judged, decisions, sizings)
+
+
+class _Evening:
+    """One night's work: the book as it stands against the limits of tonight's stance."""
+
+    def __init__(self, book: Book, market: NightMarket, settings: NightSettings) -> None:
+        self.book, self.market, self.settings = book, market, settings
+        self.condors, self.layers = (book.of(engine, settings.decide_on) for engine in ("condor", "second"))
+        self.newest = newest(self.condors)
+        self.values: dict[str, Value] = {**market.values, **account_values(market.account)}
+        self.values["newest_condor_zone"] = zone_of(self.newest, market.spx) if self.newest else None
+        low = BY_NAME["vol_of_vol_low"](self.values, settings.parameters["vol_of_vol_low"])
+        self.stance = BY_NAME["stance"]({"vol_of_vol_low": handed_on(low)}, settings.parameters["stance"]).state
+        standing = _standing(book, market, settings, condors=self.condors, layers=self.layers)
+        self.standing = replace(standing, limits=limits_of(settings.parameters, self.stance))
+        self.on_marks = self._limits_on_marks()
+
+    def proposals(self) -> tuple[Proposal, Proposal]:
+        """Return the week's condor, on its night, and the layer against the condor it would stand against."""
+        weekly = BY_NAME["weekly_session"](self.values, self.settings.parameters["weekly_session"])
+        condor = NOTHING if weekly.outcome == "failed" else condor_offer(self.market.condors, self.standing)
+        against = self._hedged(condor)
+        if against is None:
+            return condor, NOTHING
+        standing = _with(self.standing, condor, name=TONIGHTS_CONDOR) if self._scans else self.standing
+        return condor, layer_offer(self.market.layers, standing, against=against)
+
+    def judged(self, condor: Proposal, layer: Proposal) -> NightRules:
+        """Return the evaluations with tonight's proposals added."""
+        today, calendar = self.market.session_date, self.market.calendar
+        after = _with(self.standing, condor, name=TONIGHTS_CONDOR)
+        after = _with(after, layer, name=TONIGHTS_LAYER, against=self._hedged(condor))
+        own = self.newest.position_id if self.newest else TONIGHTS_CONDOR
+        limits = limit_values(after, trades=[after.trade_of(own), after.trade_of(TONIGHTS_CONDOR)])
+        return evaluate_rules(
+            {**self.values, **limits, **self.on_marks},
+            self.settings.parameters,
+            positions=Positions(
+                condors={p.position_id: condor_values(p, session_date=today) for p in self.condors},
+                layers={p.position_id: layer_values(p, session_date=today, calendar=calendar) for p in self.layers},
+            ),
+        )
+
+    def offers(self, judged: NightRules, condor: Offer | None, layer: Offer | None) -> Offers:
+        """Return what the engines would do of what the rules call for."""
+        settings, standing, spx = self.settings, self.standing, self.market.spx
+        condors = {p.position_id: open_position(p) for p in self.condors}
+        layers = {p.position_id: open_position(p) for p in self.layers}
+        failing = tuple(name for name in LIMITS if self.on_marks[name] == "failed")
+        tightens = judged.rows["event_ahead"].state == "tighten"
+        return Offers(
+            condor=condor,
+            layer=layer,
+            roll={
+                name: self._unless_waiting(
+                    seen, rolled(seen, self.market.layers, standing, match=settings.roll_match).offer
+                )
+                for name, seen in layers.items()
+                if judged.of_position[name]["roll_due"].outcome == "passed"
+            },
+            widen={
+                name: self._unless_waiting(seen, widened(seen, standing, spot=spx, short_delta=settings.widen_delta))
+                for name, seen in condors.items()
+                if spx is not None and judged.of_position[name]["rally"].outcome == "passed"
+            },
+            tighten={
+                name: self._unless_waiting(
+                    seen, tightened(seen, standing, mode=settings.tighten, short_delta=settings.tighten_delta)
+                )
+                for name, seen in condors.items()
+                if tightens
+            },
+            reduce=reduction(standing, failing, leave=self._ordered()),
+            close={
+                name: self._unless_waiting(seen, closing(seen, standing))
+                for name, seen in condors.items()
+                if judged.of_position[name]["exit"].state == "close"
+            },
+        )
+
+    def open_book(self) -> OpenBook:
+        """Return what has been done to what is open: an event or a rally is answered once."""
+        today, calendar = self.market.session_date, self.market.calendar
+        since_event = calendar.after(today, -self.settings.event_sessions)
+        since_rally = calendar.after(today, -RALLY_SESSIONS)
+        pending = {order.position_id: order.action for order in self.book.orders}
+        has_layer = self.newest is not None and (
+            self.newest.has_had_layer or len(self.standing.trade_of(self.newest.position_id)) > 1
+        )
+        return OpenBook(
+            newest_has_layer=has_layer,
+            tightened=frozenset(
+                p.position_id
+                for p in self.condors
+                if _since(p.last_tightened, since_event) or pending.get(p.position_id) == "tighten_condor"
+            ),
+            widened=frozenset(
+                p.position_id
+                for p in self.condors
+                if _since(p.last_widened, since_rally) or pending.get(p.position_id) == "widen_condor"
+            ),
+            ledger_balance=self.book.ledger_balance,
+        )
+
+    @property
+    def _scans(self) -> bool:
+        return self.settings.decisions.activation_mode == "scan"
+
+    def _hedged(self, condor: Proposal) -> str | None:
+        """Return the condor a layer would stand against: scanning, the one of tonight; else the one opened last."""
+        if self._scans:
+            return TONIGHTS_CONDOR if condor.offer is not None and condor.offer.contracts else None
+        return self.newest.position_id if self.newest else None
+
+    def _limits_on_marks(self) -> dict[str, Value]:
+        """Return passed or failed of the limits that `exit` reads, on the book as it stands; None if unknown."""
+        own = self.newest.position_id if self.newest else TONIGHTS_CONDOR
+        limits = limit_values(self.standing, trades=[self.standing.trade_of(own)])
+        values = {**self.values, **limits, "stance": self.stance}
+        return {name: handed_on(BY_NAME[name](values, self.settings.parameters[name])) for name in LIMITS}
+
+    def _ordered(self) -> set[str]:
+        """Return the positions, open or not yet, that wait for an order to fill."""
+        return {order.position_id or order.decision_id for order in self.book.orders}
+
+    def _unless_waiting(self, position: OpenPosition, offer: Offer | None) -> Offer:
+        """Return the offer, or none of it if an order for the position is waiting."""
+        if offer is not None and position.position_id not in self._ordered():
+            return offer
+        return Offer(position.engine, (), 0, note=WAITING)
+
+
+def _standing(
+    book: Book,
+    market: NightMarket,
+    settings: NightSettings,
+    *,
+    condors: tuple[Position, ...],
+    layers: tuple[Position, ...],
+) -> Standing:
+    """Return how the book stands: what is open, and what is ordered as if it had filled."""
+    waiting = [order for order in book.orders if order.position_id is None and settings.decide_on == "paper"]
+    fee = {"condor": settings.terms.spx_fee, "second": settings.terms.vix_fee}
+    ordered = [ordered_position(order, fee=fee[order.engine]) for order in waiting]
+    condor = newest(condors)
+    against = {p.position_id: p.stands_against for p in layers if p.stands_against}
+    if condor is not None:
+        against |= {seen.position_id: condor.position_id for seen in ordered if seen.engine == "second"}
+    return Standing(
+        chain=market.chain,
+        account=market.account,
+        positions=(*(open_position(p) for p in (*condors, *layers)), *ordered),
+        stands_against=against,
+        limits=limits_of(settings.parameters, None),
+        basis=settings.basis,
+        vix=market.vix,
+        terms=settings.terms,
+    )
+
+
+def _with(standing: Standing, proposal: Proposal, *, name: str, against: str | None = None) -> Standing:
+    """Return the standing with a proposal opened, if it is of any contracts."""
+    if proposal.offer is None or proposal.offer.contracts == 0 or proposal.candidate is None:
+        return standing
+    opened = opened_position(proposal.candidate, proposal.offer.contracts, position_id=name, terms=standing.terms)
+    then = standing.replaced(None, opened, cash=min(opened.cash_so_far, 0.0))
+    return replace(then, stands_against={**standing.stands_against, name: against}) if against else then
+
+
+def _since(day: date | None, first: date) -> bool:
+    return day is not None and day >= first
