@@ -6,7 +6,7 @@ and added up; nothing nets across groups, so the sum is a bound where there are 
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from typing import Literal
@@ -38,6 +38,10 @@ class OpenLeg:
         """Return which option it is: root, expiration, strike, option type."""
         return self.root, self.expiration, self.strike, self.option_type
 
+    def of(self, quantity: int) -> "OpenLeg":
+        """Return the same option in another quantity."""
+        return replace(self, quantity=quantity)
+
 
 @dataclass(frozen=True)
 class CondorStrikes:
@@ -47,6 +51,25 @@ class CondorStrikes:
     put_short: float
     call_short: float
     call_long: float
+
+    @property
+    def put_width(self) -> float:
+        """Return the width of the put vertical, points."""
+        return self.put_short - self.put_long
+
+    @property
+    def call_width(self) -> float:
+        """Return the width of the call vertical, points."""
+        return self.call_long - self.call_short
+
+    def of(self, option_type: str, quantity: int) -> float:
+        """Return the strike of the puts or calls bought (quantity above 0) or sold, points."""
+        if option_type == "put":
+            return self.put_long if quantity > 0 else self.put_short
+        return self.call_long if quantity > 0 else self.call_short
+
+    def __str__(self) -> str:
+        return f"{self.put_long:g}/{self.put_short:g}/{self.call_short:g}/{self.call_long:g}"
 
 
 @dataclass(frozen=True)
@@ -126,18 +149,23 @@ class OpenPosition:
         charged beside; that takes the VIX and their `prices` (points) and is known for VIX options only: None else.
         Uncovered puts are charged with all they can owe. (`transforms.engines.margin`)
         """
-        uncovered: list[OpenLeg] = []
-        owed = 0.0
-        for group in _covering_groups(self.legs):
-            covered, bare = _without_uncovered_calls(group)
-            uncovered += bare
-            owed += float(expiration_loss_before_credit(_structure(covered))[0]) if covered else 0.0
+        owed, uncovered = self._covered
         for leg in uncovered:
             price = (prices or {}).get(leg.name)
             if vix is None or price is None or leg.root not in VIX_ROOTS:
                 return None
             owed += -leg.quantity * float(naked_call_margin(leg.strike, price, index_level=vix))
         return owed
+
+    @cached_property
+    def _covered(self) -> tuple[float, tuple[OpenLeg, ...]]:
+        """What the legs can owe but for the uncovered calls, dollars, and these."""
+        owed, uncovered = 0.0, []
+        for group in _covering_groups(self.legs):
+            covered, bare = _without_uncovered_calls(group)
+            uncovered += bare
+            owed += float(expiration_loss_before_credit(_structure(covered))[0]) if covered else 0.0
+        return owed, tuple(uncovered)
 
     @cached_property
     def condor(self) -> CondorStrikes | None:
@@ -198,15 +226,11 @@ def _without_uncovered_calls(legs: list[OpenLeg]) -> tuple[list[OpenLeg], list[O
         taken = min(bare, -leg.quantity)
         bare -= taken
         if taken:
-            uncovered.append(_of(leg, -taken))
+            uncovered.append(leg.of(-taken))
         if leg.quantity + taken:
-            covered.append(_of(leg, leg.quantity + taken))
+            covered.append(leg.of(leg.quantity + taken))
     return covered, uncovered
 
 
 def _strike(leg: OpenLeg) -> tuple[float, date]:
     return leg.strike, leg.expiration
-
-
-def _of(leg: OpenLeg, quantity: int) -> OpenLeg:
-    return OpenLeg(leg.root, leg.expiration, leg.strike, leg.option_type, quantity)

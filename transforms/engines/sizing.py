@@ -53,7 +53,8 @@ class UnitTrade:
     """One contract of the structure to be opened, dollars.
 
     worst_loss: capital at risk; None where unlimited. margin: strategy-based. share_measure: in the basis of the layer
-    share; None where unknown. size_at_touch: structures the quoted sizes allow; None where sizes are not given.
+    share; None where unknown. size_at_touch: structures the quoted sizes allow; None where sizes are not given. outlay:
+    what opening it costs beyond what it brings in, 0 where it brings in more; it leaves the quick assets.
     """
 
     engine: Literal["condor", "second"]
@@ -61,6 +62,7 @@ class UnitTrade:
     margin: float | None
     share_measure: float | None = None
     size_at_touch: int | None = None
+    outlay: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -153,10 +155,10 @@ def sized(unit: UnitTrade, account: Account, *, book: OpenBook, limits: Limits |
     Raises
     ------
     ValueError
-        If the worst loss, the margin or a size is negative: that is no measure of a trade.
+        If the worst loss, the margin, the outlay or a size is negative: that is no measure of a trade.
     """
     chosen = limits or Limits()
-    for name in ("worst_loss", "margin", "share_measure", "size_at_touch"):
+    for name in ("worst_loss", "margin", "share_measure", "size_at_touch", "outlay"):
         value = getattr(unit, name)
         if value is not None and not value >= 0.0:
             raise ValueError(f"{name} of the trade is {value}; it must be 0 or more")
@@ -237,6 +239,6 @@ def _quick_ratio_limit(unit: UnitTrade, account: Account, *, book: OpenBook, lim
 
     def ratio(n: int) -> float:
         claims = liabilities + book.margin + n * margin
-        return assets / claims if claims > 0.0 else math.inf
+        return (assets - n * unit.outlay) / claims if claims > 0.0 else math.inf
 
     return _Limit("quick_ratio", limits.quick_ratio, ratio, is_floor=True)
