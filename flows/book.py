@@ -18,6 +18,8 @@ from flows.settings import Settings
 from flows.warehouse import BOOK_SCHEMA, DECIDED_SCHEMA, Warehouse
 from transforms.book.account import Statement, account_of, statement_in_force, with_statement
 from transforms.book.decided import Frozen
+from transforms.book.engine_statistics import Book as StatisticsBook
+from transforms.book.engine_statistics import engine_correlations, engine_statistics
 from transforms.book.figures import figures_of, total_of
 from transforms.book.held import StatedPosition, stated_positions
 from transforms.book.journal import journal_rows, with_outcomes
@@ -39,12 +41,16 @@ from transforms.rules.night import rule_evaluation
 from transforms.rules.rule import Value
 from transforms.rules.versions import rule_label, rule_version
 from transforms.schemas import (
+    ACCOUNT_DAILY,
     ACCOUNT_STATE,
+    BOX_CURVE,
     BY_NAME,
     CONDOR_CANDIDATE,
     DECISION,
     DECISION_LEG,
     ECONOMIC_EVENT,
+    ENGINE_DAILY,
+    ENGINE_STATISTICS,
     FUTURES_SETTLEMENT,
     HELD_POSITION,
     INDEX_LEVEL,
@@ -52,6 +58,9 @@ from transforms.schemas import (
     LIMIT_SLACK,
     OPTION_ANALYTICS,
     OPTION_QUOTE,
+    POSITION,
+    POSITION_DAILY,
+    POSITION_EVENT,
     RATIO_SPREAD_CANDIDATE,
     RULE_EVALUATION,
     RULE_VERSION,
@@ -151,6 +160,7 @@ def step_nights(
             written = _Written()
     _write(warehouse, written)
     _write_rule_versions(warehouse)
+    _write_statistics(warehouse, stepped, required_return=settings[stepped[-1]].account.required_return)
     return stepped
 
 
@@ -275,13 +285,14 @@ def _step_night(
         account=account,
         calendar=inputs.calendar,
     )
-    frozen = kept or _freeze(decide_night(book, market, night_settings(settings)), market, settings, futures=futures)
+    term_structure = warehouse.read(TERM_STRUCTURE, sessions=[night])
+    months = term_structure.filter(pl.col("rank") <= 2).select("rank", "settle")
+    frozen = kept or _freeze(decide_night(book, market, night_settings(settings)), market, settings, months=months)
     frozen = with_outcomes(frozen, stepped)
     closed_at = option_close(night, calendar=inputs.calendar)
     written.add({JOURNAL: journal_rows(frozen, written_at=closed_at)})
     _gather(written, stepped, book, account, statement, spx=spx, vix=vix, futures=futures, before=before)
     written.add(frozen.frames)
-    term_structure = warehouse.read(TERM_STRUCTURE, sessions=[night])
     curve = VixCurve.of(term_structure, vix=vix) if vix is not None else None
     written.add({TAIL_SCENARIO: tail_rows(book, chain, condors=condors, layers=layers, curve=curve)})
     book = book.with_orders(frozen.orders())
@@ -328,13 +339,12 @@ def _gather(
     )
 
 
-def _freeze(decided: Decided, market: NightMarket, settings: Settings, *, futures: Mapping[date, float]) -> Frozen:
+def _freeze(decided: Decided, market: NightMarket, settings: Settings, *, months: pl.DataFrame) -> Frozen:
     """Return a night's decisions with the versions of the rules that judged it and the prices at the time."""
     parameters = settings.rule_parameters()
     versions = {
         name: rule_version(rule, parameters[name], source=rule_source(rule.module)) for name, rule in RULES.items()
     }
-    nearest = sorted(futures)[:2]
     return Frozen(
         market.session_date,
         {
@@ -347,7 +357,7 @@ def _freeze(decided: Decided, market: NightMarket, settings: Settings, *, future
         prices={
             "spx": market.spx,
             "vix": market.vix,
-            **{f"vx {expiration}": futures[expiration] for expiration in nearest},
+            **{f"vx{rank}": settle for rank, settle in months.rows()},
         },
     )
 
@@ -381,6 +391,32 @@ def _write_rule_versions(warehouse: Warehouse) -> None:
     label = pl.col("rule_version").replace_strict(labels, return_dtype=pl.String()).alias("label")
     with warehouse.transaction():
         warehouse.write_changes(RULE_VERSION, seen.with_columns(label).select(RULE_VERSION.column_names))
+
+
+def _write_statistics(warehouse: Warehouse, sessions: Sequence[date], *, required_return: float) -> None:
+    """Write what the engines are to each other on the sessions stepped, over the whole history of the book."""
+    engine_daily = warehouse.read(ENGINE_DAILY)
+    correlations = engine_correlations(engine_daily).with_columns(pl.lit("both").alias("engine"))
+    rows = engine_daily.drop("correlation_20d", "correlation_60d").join(
+        correlations, on=["session_date", "engine"], how="left", validate="1:1"
+    )
+    statistics = engine_statistics(
+        StatisticsBook(
+            position=warehouse.read(POSITION),
+            position_event=warehouse.read(POSITION_EVENT),
+            position_daily=warehouse.read(POSITION_DAILY),
+            engine_daily=engine_daily,
+            decision=warehouse.read(DECISION),
+            account_daily=warehouse.read(ACCOUNT_DAILY),
+            box_curve=warehouse.read(BOX_CURVE),
+        ),
+        required_return=required_return,
+        only_sessions=sessions,
+    )
+    own = rows.filter(pl.col("session_date").is_in(list(sessions))).select(ENGINE_DAILY.column_names)
+    with warehouse.transaction():
+        warehouse.write_changes(ENGINE_DAILY, own, sessions=sessions)
+        warehouse.write_changes(ENGINE_STATISTICS, statistics, sessions=sessions)
 
 
 def _keys(book: Book, held: Iterable[StatedPosition], night: date) -> set[OptionKey]:

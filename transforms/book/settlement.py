@@ -1,4 +1,4 @@
-"""The values options settle to: as stated by the exchange's files, else by the index's own prints (METHOD section 9)."""
+"""The values options settle to: those the exchange states, else the index's own prints (METHOD section 9)."""
 
 import polars as pl
 

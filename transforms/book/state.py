@@ -107,7 +107,10 @@ class OrderLeg:
 
 @dataclass(frozen=True)
 class Order:
-    """What a decision asks of the next session: every leg, or none of it."""
+    """What a decision asks of the next session: every leg, or none of it.
+
+    funded: what the second engine's ledger pays of it, dollars.
+    """
 
     decision_id: str
     decided_on: date
@@ -116,22 +119,24 @@ class Order:
     position_id: str | None
     contracts: int
     legs: tuple[OrderLeg, ...]
+    funded: float = 0.0
     has_waited: bool = False
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What one engine has come to since the book began, dollars: cash flows, and profit with interest."""
+    """What one engine has come to since the book began, dollars: cash flows and profit, interest in both."""
 
     cash: float = 0.0
     equity: float = 0.0
+    interest: float = 0.0
 
 
 @dataclass(frozen=True)
 class Book:
     """The book at the end of `session_date` (None before the first).
 
-    tallies: by engine. ledger_spent, adjustments_proposed, adjustments_funded: what adjustments have cost and what the
+    tallies: by engine. adjustments_proposed, adjustments_funded: what adjustments have cost and what the
     second engine's ledger paid of it, dollars. stated_on, stated_pnl, stated_cash: session of the account statement in
     force and the books' equity and cash then, from which the paper account runs on.
     """
@@ -148,8 +153,9 @@ class Book:
 
     @property
     def ledger_balance(self) -> float:
-        """Return what the second engine has taken in and not spent on adjustments, dollars."""
-        return self.tallies["second"].cash - self.adjustments_funded
+        """Return what the second engine has taken in and not spent on adjustments, interest apart, dollars."""
+        own = self.tallies["second"]
+        return own.cash - own.interest - self.adjustments_funded
 
     def of(self, engine: str, book: str = "paper") -> tuple[Position, ...]:
         """Return the open positions of an engine, oldest first."""
