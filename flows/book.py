@@ -13,9 +13,10 @@ from datetime import date
 
 import polars as pl
 
+from flows.internal_tables import BOOK_SCHEMA, DECIDED_SCHEMA
 from flows.provenance import rule_source
 from flows.settings import Settings
-from flows.warehouse import BOOK_SCHEMA, DECIDED_SCHEMA, Warehouse
+from flows.warehouse import Warehouse
 from transforms.book.account import Statement, account_of, statement_in_force, with_statement
 from transforms.book.decided import Frozen
 from transforms.book.engine_statistics import Book as StatisticsBook

@@ -6,9 +6,10 @@ from datetime import date
 
 import polars as pl
 
+from flows.internal_tables import NIGHT_SCHEMA
 from flows.provenance import code_version
 from flows.settings import COMPUTING, Settings, settings_from
-from flows.warehouse import NIGHT_SCHEMA, Warehouse
+from flows.warehouse import Warehouse
 from transforms.schemas import BY_NAME, SIGNAL_DAILY
 from transforms.signals import chained_inputs, signal_daily
 

@@ -18,11 +18,12 @@ import polars as pl
 from flows.durability import announce, replace_file
 from flows.expectations import judge
 from flows.home import Home
+from flows.internal_tables import EDITION_TABLES, RULE_SCHEMA
 from flows.landing import LandedFile, content_hash, land_file, landed_files, read_landed
 from flows.settings import Settings
 from flows.snapshot_choice import choose_snapshots
 from flows.sources import ROW_NUMBER, Reading, open_delivery, recognize
-from flows.warehouse import EDITION_TABLES, RULE_SCHEMA, Warehouse
+from flows.warehouse import Warehouse
 from transforms.editions import best_rows, candidates_of, merged_candidates
 from transforms.errors import DataError, RefusedFile, UsageError
 from transforms.schemas import BY_NAME

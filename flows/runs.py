@@ -12,7 +12,8 @@ from datetime import date, datetime
 
 import polars as pl
 
-from flows.warehouse import OPEN_RUN_SCHEMA, Warehouse
+from flows.internal_tables import OPEN_RUN_SCHEMA
+from flows.warehouse import Warehouse
 from transforms.schemas import RUN
 
 

@@ -6,9 +6,10 @@ from datetime import date
 import polars as pl
 
 from flows.home import Home
+from flows.internal_tables import SNAPSHOT_SCHEMA
 from flows.landing import LandedFile, landed_files
 from flows.settings import Settings
-from flows.warehouse import SNAPSHOT_SCHEMA, Warehouse
+from flows.warehouse import Warehouse
 from transforms.quality import SNAPSHOT_KEY, select_snapshots, session_gates, snapshot_summary
 from transforms.sessions import TradingCalendar
 

@@ -16,45 +16,12 @@ import duckdb
 import polars as pl
 
 from flows import durability
-from transforms.editions import candidate_schema
+from flows.internal_tables import EDITION_TABLES, FINDING_SCHEMA, internal_tables
 from transforms.errors import DataError
-from transforms.mispricing.finding_frames import CROSS_SECTION_COLUMNS
-from transforms.quality import SUMMARY_SCHEMA
-from transforms.schemas import BY_NAME, MISPRICING, MISPRICING_LEG, TABLES, partition_of
+from transforms.schemas import BY_NAME, MISPRICING_LEG, TABLES, partition_of
 from transforms.table_schema import Table
 
 WAREHOUSE_VERSION = 2
-# Tables whose rows may come from several files; core holds the best row of a key, stage every candidate.
-EDITION_TABLES = tuple(
-    BY_NAME[name]
-    for name in (
-        "core.futures_settlement",
-        "core.index_level",
-        "core.market_breadth",
-        "core.treasury_rate",
-        "core.economic_event",
-        "core.settlement_value",
-    )
-)
-SNAPSHOT_SCHEMA: dict[str, pl.DataType] = {**SUMMARY_SCHEMA, "chosen": pl.Boolean(), "refusal": pl.String()}
-RULE_SCHEMA: dict[str, pl.DataType] = {"table_name": pl.String(), "rule": pl.String()}
-NIGHT_SCHEMA: dict[str, pl.DataType] = {
-    "session_date": pl.Date(),
-    "settings": pl.String(),
-    "settings_sha256": pl.String(),
-    "code_version": pl.String(),
-    "inputs_sha256": pl.String(),
-}
-BOOK_SCHEMA: dict[str, pl.DataType] = {
-    "session_date": pl.Date(),
-    "book": pl.String(),
-    "settled": pl.String(),
-    "held": pl.String(),
-}
-DECIDED_SCHEMA: dict[str, pl.DataType] = {"session_date": pl.Date(), "decided": pl.String()}
-FEATURE_ORIGIN_SCHEMA: dict[str, pl.DataType] = {"code_version": pl.String(), "indicators": pl.String()}
-FINDING_SCHEMA = {name: MISPRICING.polars_schema[name] for name in CROSS_SECTION_COLUMNS}
-OPEN_RUN_SCHEMA: dict[str, pl.DataType] = {"run_id": pl.String()}
 AS_TEXT = frozenset({"INTERVAL", "UUID", "BIT", "TIME WITH TIME ZONE", "HUGEINT", "UHUGEINT", "UNION", "MAP"})
 DUCKDB_TYPES = {
     pl.Date: "date",
@@ -203,12 +170,12 @@ class Warehouse:
 
     def read_meta(self, name: str) -> pl.DataFrame:
         """Return an internal table: `snapshot`, `night`, or `stage.<table>` candidates."""
-        schema = self._internal()[name]
+        schema = internal_tables()[name]
         return self.query(f"select {', '.join(schema)} from {name}").cast(dict(schema))  # type: ignore[arg-type]
 
     def write_meta(self, name: str, frame: pl.DataFrame) -> None:
         """Make an internal table hold exactly `frame`."""
-        self._insert(name, frame.select(list(self._internal()[name])), delete="true")
+        self._insert(name, frame.select(list(internal_tables()[name])), delete="true")
 
     def mark_dirty(self, table: Table, sessions: Sequence[date | None]) -> None:
         """Remember that rows of sessions (None: of a table without sessions) differ from what is published."""
@@ -360,28 +327,12 @@ class Warehouse:
                 self.connection.execute(f"create schema if not exists {schema}")
             for table in TABLES:
                 self.connection.execute(f"create table {table.full_name} ({_columns(table.polars_schema)})")
-            for name, schema_ in self._internal().items():
+            for name, schema_ in internal_tables().items():
                 self.connection.execute(f"create table {name} ({_columns(schema_)})")
             self.connection.execute(
                 "create table meta.dirty (table_name varchar, partition varchar, session_date date)"
             )
             self.connection.execute("insert into meta.version values (?)", [WAREHOUSE_VERSION])
-
-    @staticmethod
-    def _internal() -> dict[str, dict[str, pl.DataType]]:
-        staged = {f"stage.{table.name}": candidate_schema(table) for table in EDITION_TABLES}
-        return {
-            "meta.snapshot": SNAPSHOT_SCHEMA,
-            "meta.night": NIGHT_SCHEMA,
-            "meta.book": BOOK_SCHEMA,
-            "meta.decided": DECIDED_SCHEMA,
-            "meta.open_run": OPEN_RUN_SCHEMA,
-            "meta.rule": RULE_SCHEMA,
-            "meta.finding": FINDING_SCHEMA,
-            "meta.finding_leg": dict(MISPRICING_LEG.polars_schema),
-            "meta.feature_origin": FEATURE_ORIGIN_SCHEMA,
-            **staged,
-        }
 
     def _insert(self, name: str, frame: pl.DataFrame, *, delete: str | None = None) -> None:
         durability.announce("insert", name)

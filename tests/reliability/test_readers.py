@@ -17,9 +17,10 @@ import polars as pl
 import pytest
 
 from flows.home import Home, prepare_home
+from flows.internal_tables import NIGHT_SCHEMA
 from flows.publication import Publication, publish_changes
 from flows.settings import read_settings
-from flows.warehouse import NIGHT_SCHEMA, Warehouse
+from flows.warehouse import Warehouse
 from tests.reliability.numbered_nights import SESSION, Sighting, first_row, numbered_column
 from transforms.schemas import TABLES
 

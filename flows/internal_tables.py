@@ -1,0 +1,57 @@
+"""Tables of the warehouse that are not published: candidates of core rows, nights, the book, what is dirty or open."""
+
+import polars as pl
+
+from transforms.editions import candidate_schema
+from transforms.mispricing.finding_frames import CROSS_SECTION_COLUMNS
+from transforms.quality import SUMMARY_SCHEMA
+from transforms.schemas import BY_NAME, MISPRICING, MISPRICING_LEG
+
+# Tables whose rows may come from several files; core holds the best row of a key, stage every candidate.
+EDITION_TABLES = tuple(
+    BY_NAME[name]
+    for name in (
+        "core.futures_settlement",
+        "core.index_level",
+        "core.market_breadth",
+        "core.treasury_rate",
+        "core.economic_event",
+        "core.settlement_value",
+    )
+)
+SNAPSHOT_SCHEMA: dict[str, pl.DataType] = {**SUMMARY_SCHEMA, "chosen": pl.Boolean(), "refusal": pl.String()}
+RULE_SCHEMA: dict[str, pl.DataType] = {"table_name": pl.String(), "rule": pl.String()}
+NIGHT_SCHEMA: dict[str, pl.DataType] = {
+    "session_date": pl.Date(),
+    "settings": pl.String(),
+    "settings_sha256": pl.String(),
+    "code_version": pl.String(),
+    "inputs_sha256": pl.String(),
+}
+BOOK_SCHEMA: dict[str, pl.DataType] = {
+    "session_date": pl.Date(),
+    "book": pl.String(),
+    "settled": pl.String(),
+    "held": pl.String(),
+}
+DECIDED_SCHEMA: dict[str, pl.DataType] = {"session_date": pl.Date(), "decided": pl.String()}
+FEATURE_ORIGIN_SCHEMA: dict[str, pl.DataType] = {"code_version": pl.String(), "indicators": pl.String()}
+FINDING_SCHEMA = {name: MISPRICING.polars_schema[name] for name in CROSS_SECTION_COLUMNS}
+OPEN_RUN_SCHEMA: dict[str, pl.DataType] = {"run_id": pl.String()}
+
+
+def internal_tables() -> dict[str, dict[str, pl.DataType]]:
+    """Return the columns of every internal table, by its full name."""
+    staged = {f"stage.{table.name}": candidate_schema(table) for table in EDITION_TABLES}
+    return {
+        "meta.snapshot": SNAPSHOT_SCHEMA,
+        "meta.night": NIGHT_SCHEMA,
+        "meta.book": BOOK_SCHEMA,
+        "meta.decided": DECIDED_SCHEMA,
+        "meta.open_run": OPEN_RUN_SCHEMA,
+        "meta.rule": RULE_SCHEMA,
+        "meta.finding": FINDING_SCHEMA,
+        "meta.finding_leg": dict(MISPRICING_LEG.polars_schema),
+        "meta.feature_origin": FEATURE_ORIGIN_SCHEMA,
+        **staged,
+    }
