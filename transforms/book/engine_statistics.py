@@ -28,18 +28,17 @@ STILL = 1e-9
 
 
 @dataclass(frozen=True)
-class Book:
+class BookTables:
     """The tables mart.engine_statistics is made from, every session of the book from its first.
 
-    position, position_event, position_daily, engine_daily, decision and account_daily are the mart tables of those
-    names, box_curve is feature.box_curve. Held positions may be among them: only paper ones count.
+    position, position_event, position_daily, engine_daily and account_daily are the mart tables of those names,
+    box_curve is feature.box_curve. Held positions may be among them: only paper ones count.
     """
 
     position: pl.DataFrame
     position_event: pl.DataFrame
     position_daily: pl.DataFrame
     engine_daily: pl.DataFrame
-    decision: pl.DataFrame
     account_daily: pl.DataFrame
     box_curve: pl.DataFrame
 
@@ -62,13 +61,13 @@ def engine_correlations(engine_daily: pl.DataFrame) -> pl.DataFrame:
 
 
 def engine_statistics(
-    book: Book, *, required_return: float | None, only_sessions: Sequence[date] | None = None
+    book: BookTables, *, required_return: float | None, only_sessions: Sequence[date] | None = None
 ) -> pl.DataFrame:
     """Return mart.engine_statistics: one row per session of mart.engine_daily, or per one of `only_sessions` it has.
 
     Parameters
     ----------
-    book : Book
+    book : BookTables
     required_return : decimal a year
         What own capital must earn (METHOD section 9); None leaves the costs of capital null where there is any.
     only_sessions
@@ -81,8 +80,8 @@ def engine_statistics(
     cash of position_event, what closes what is open the marks of position_daily; interest is no part of it. A session
     whose margin is unknown has none.
 
-    Ledger: the cash of the second engine's events, less what it paid for widening and tightening condors: of the cash
-    such an event cost, what its decision had funded.
+    Ledger: the second engine's cash, less what it paid for widening and tightening condors: of the cash such an event
+    cost, as much as there was at the end of the session before (transforms/book/step.py pays so).
     """
     paper = book.position.filter(pl.col("book") == "paper").select("position_id", "engine")
     # Sums are added up in the order of the key, whatever the order of the rows.
@@ -94,7 +93,7 @@ def engine_statistics(
         _rates(book.engine_daily, events, daily, sessions, only_sessions),
         _capital_cost(book, events, daily, required_return=required_return),
         _overlap(book.engine_daily, daily),
-        _ledger(events, book.decision, sessions),
+        _ledger(book.engine_daily, events),
         _residual_share(daily, sessions),
     )
     rows = sessions
@@ -136,7 +135,7 @@ def _rolling_correlation(left: Floats, right: Floats, *, window: int) -> Floats:
     return result
 
 
-def _offset(book: Book, sessions: pl.DataFrame) -> pl.DataFrame:
+def _offset(book: BookTables, sessions: pl.DataFrame) -> pl.DataFrame:
     path = drawdown_path(book.position, book.position_event, book.position_daily)
     in_force = drawdown_in_force(path, sessions)
     return with_offset(in_force, book.engine_daily, least_loss=LEAST_LOSS_SHARE * pl.col("credit")).select(
@@ -186,7 +185,7 @@ def _rates(
 
 
 def _capital_cost(
-    book: Book, events: pl.DataFrame, daily: pl.DataFrame, *, required_return: float | None
+    book: BookTables, events: pl.DataFrame, daily: pl.DataFrame, *, required_return: float | None
 ) -> pl.DataFrame:
     """Return `session_date`, `wacc`, `wacc_alternative`."""
     received = (
@@ -246,34 +245,29 @@ def _overlap(engine_daily: pl.DataFrame, daily: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _ledger(events: pl.DataFrame, decision: pl.DataFrame, sessions: pl.DataFrame) -> pl.DataFrame:
+def _ledger(engine_daily: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Return `session_date`, `ledger_balance`, `adjustments_proposed`, `adjustments_funded`."""
-    adjustments = (
-        events.filter(pl.col("event").is_in(ADJUSTED) & (pl.col("engine") == "condor"))
-        .join(
-            decision.select("decision_id", "funded"),
-            on="decision_id",
-            how="left",
-            validate="m:1",
-            maintain_order="left",
-        )
-        .with_columns((-pl.col("cash")).clip(lower_bound=0.0).alias("proposed"))
-        .with_columns(pl.min_horizontal("proposed", pl.col("funded").fill_null(0.0)).alias("paid"))
+    adjustments = events.filter(pl.col("event").is_in(ADJUSTED) & (pl.col("engine") == "condor")).with_columns(
+        (-pl.col("cash")).clip(lower_bound=0.0).alias("cost")
     )
-    parts = (
-        _sum(events.filter(pl.col("engine") == "second"), "cash", alias="taken_in"),
-        _sum(adjustments, "proposed", alias="adjustments_proposed"),
-        _sum(adjustments, "paid", alias="adjustments_funded"),
+    rows = (
+        engine_daily.filter(pl.col("engine") == "second")
+        .select("session_date", "cash")
+        .join(_sum(adjustments, "cost", alias="cost"), on="session_date", how="left", validate="1:1")
+        .sort("session_date")
+        .with_columns(pl.col("cost").fill_null(0.0), pl.col("cash").shift(1).fill_null(0.0).alias("cash_before"))
     )
-    rows = sessions
-    for part in parts:
-        rows = rows.join(part, on="session_date", how="left", validate="1:1")
-    to_date = rows.sort("session_date").with_columns(
-        pl.col("taken_in", "adjustments_proposed", "adjustments_funded").fill_null(0.0).cum_sum()
-    )
-    return to_date.select(
+    cost, cash_before = (rows[name].to_numpy() for name in ("cost", "cash_before"))
+    paid, spent = np.zeros(rows.height), 0.0
+    for row in np.flatnonzero(cost):
+        paid[row] = min(cost[row], max(cash_before[row] - spent, 0.0))
+        spent += paid[row]
+    return rows.with_columns(
+        pl.col("cost").cum_sum().alias("adjustments_proposed"),
+        pl.Series("adjustments_funded", paid).cum_sum(),
+    ).select(
         "session_date",
-        (pl.col("taken_in") - pl.col("adjustments_funded")).alias("ledger_balance"),
+        (pl.col("cash") - pl.col("adjustments_funded")).alias("ledger_balance"),
         "adjustments_proposed",
         "adjustments_funded",
     )

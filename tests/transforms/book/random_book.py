@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from transforms.book.engine_statistics import Book
+from transforms.book.engine_statistics import BookTables
 from transforms.schemas import (
     ACCOUNT_DAILY,
     BOX_CURVE,
-    DECISION,
     ENGINE_DAILY,
     POSITION,
     POSITION_DAILY,
@@ -41,7 +40,7 @@ class _Life:
     expires: date
 
 
-def random_book(calendar: TradingCalendar, *, n_sessions: int, seed: int) -> Book:
+def random_book(calendar: TradingCalendar, *, n_sessions: int, seed: int) -> BookTables:
     """Return the book of `n_sessions` sessions."""
     rng = np.random.default_rng(seed)
     sessions = calendar.between(FIRST, FIRST + timedelta(days=2 * n_sessions))[:n_sessions]
@@ -49,10 +48,9 @@ def random_book(calendar: TradingCalendar, *, n_sessions: int, seed: int) -> Boo
     lives += [_life(rng, sessions, row, "second", "paper") for row in range(7, n_sessions, 21)]
     lives += [_life(rng, sessions, row, "condor", "held") for row in range(3, n_sessions, 40)]
     events: Rows = []
-    decisions: Rows = []
     daily: Rows = []
     for life in lives:
-        _live(rng, sessions, life, events=events, decisions=decisions, daily=daily)
+        _live(rng, sessions, life, events=events, daily=daily)
     positions = [
         {
             "position_id": life.position_id,
@@ -70,12 +68,11 @@ def random_book(calendar: TradingCalendar, *, n_sessions: int, seed: int) -> Boo
     ]
     position_daily = frame(POSITION_DAILY, daily)
     position_event = frame(POSITION_EVENT, events)
-    return Book(
+    return BookTables(
         position=frame(POSITION, positions),
         position_event=position_event,
         position_daily=position_daily,
         engine_daily=_engine_daily(sessions, position_daily, position_event),
-        decision=frame(DECISION, decisions),
         account_daily=_account(rng, sessions),
         box_curve=_box_curve(rng, sessions),
     )
@@ -96,20 +93,12 @@ def frame(table: Table, rows: Rows) -> pl.DataFrame:
     return table.conform(filled.select(pl.col(column.name).cast(column.dtype) for column in table.columns))
 
 
-def until(book: Book, last: date) -> Book:
+def until(book: BookTables, last: date) -> BookTables:
     """Return the book as it was on a session: no row of a later one."""
-    return replace(
-        book,
-        **{
-            name: getattr(book, name).filter(pl.col("session_date") <= last)
-            for name in (
-                "position", "position_event", "position_daily", "engine_daily", "decision", "account_daily", "box_curve"
-            )
-        },
-    )  # fmt: skip
+    return replace(book, **{name: rows.filter(pl.col("session_date") <= last) for name, rows in vars(book).items()})
 
 
-def shuffled(book: Book, seed: int) -> Book:
+def shuffled(book: BookTables, seed: int) -> BookTables:
     """Return the book with the rows of every table in another order."""
     mixed = {name: rows.sample(fraction=1.0, shuffle=True, seed=seed) for name, rows in vars(book).items()}
     return replace(book, **mixed)
@@ -127,9 +116,7 @@ def _life(rng: np.random.Generator, sessions: list[date], row: int, engine: str,
     return _Life(f"{book}-{engine}-{row}", engine, book, row, closed, value, credit, expires)
 
 
-def _live(
-    rng: np.random.Generator, sessions: list[date], life: _Life, *, events: Rows, decisions: Rows, daily: Rows
-) -> None:
+def _live(rng: np.random.Generator, sessions: list[date], life: _Life, *, events: Rows, daily: Rows) -> None:
     """Add what happens to one position to the rows of the tables."""
     total = 0.0
     before = 0.0
@@ -151,13 +138,9 @@ def _live(
         else:
             event = ""
         if event:
-            own = f"decision-{life.position_id}-{event}"
-            events.append({"session_date": day, "position_id": life.position_id, "event": event, "decision_id": own,
-                           "cash": cash, "fees": fees})  # fmt: skip
-            if event in {"widened", "tightened"}:
-                funded = None if rng.random() < 0.2 else round(float(rng.uniform(0, 200)), 2)
-                decisions.append({"session_date": sessions[row - 1], "decision_id": own, "decision": "widen_condor",
-                                  "engine": "condor", "funded": funded})  # fmt: skip
+            events.append(
+                {"session_date": day, "position_id": life.position_id, "event": event, "cash": cash, "fees": fees}
+            )
         pnl = cash + value - before
         total += pnl
         before = value

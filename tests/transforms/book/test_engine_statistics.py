@@ -12,7 +12,7 @@ from scipy.stats import pearsonr
 
 from tests.transforms.book.random_book import random_book, shuffled, until
 from transforms.book.capital_cost import box_rates, cost_of_capital
-from transforms.book.engine_statistics import Book, engine_correlations, engine_statistics
+from transforms.book.engine_statistics import BookTables, engine_correlations, engine_statistics
 from transforms.book.internal_rate import internal_rates
 from transforms.schemas import ENGINE_STATISTICS
 from transforms.sessions import TradingCalendar
@@ -22,35 +22,35 @@ N_SESSIONS = 150
 
 
 @pytest.fixture(scope="module")
-def book(calendar: TradingCalendar) -> Book:
+def book(calendar: TradingCalendar) -> BookTables:
     return random_book(calendar, n_sessions=N_SESSIONS, seed=11)
 
 
 @pytest.fixture(scope="module")
-def rows(book: Book) -> pl.DataFrame:
+def rows(book: BookTables) -> pl.DataFrame:
     return engine_statistics(book, required_return=RETURN)
 
 
-def sessions_of(book: Book) -> list[date]:
+def sessions_of(book: BookTables) -> list[date]:
     return list(book.engine_daily["session_date"].unique().sort())
 
 
-def paper(book: Book, engine: str) -> pl.DataFrame:
+def paper(book: BookTables, engine: str) -> pl.DataFrame:
     return book.position.filter((pl.col("book") == "paper") & (pl.col("engine") == engine))
 
 
-def events_of(book: Book, engine: str, *, last: date) -> pl.DataFrame:
+def events_of(book: BookTables, engine: str, *, last: date) -> pl.DataFrame:
     own = paper(book, engine)["position_id"].implode()
     return book.position_event.filter(pl.col("position_id").is_in(own) & (pl.col("session_date") <= last))
 
 
-def open_on(book: Book, engine: str, day: date) -> pl.DataFrame:
+def open_on(book: BookTables, engine: str, day: date) -> pl.DataFrame:
     return book.position_daily.filter(
         (pl.col("session_date") == day) & (pl.col("book") == "paper") & (pl.col("engine") == engine) & pl.col("is_open")
     )
 
 
-def test_there_is_a_row_for_every_session_of_the_book(book: Book, rows: pl.DataFrame) -> None:
+def test_there_is_a_row_for_every_session_of_the_book(book: BookTables, rows: pl.DataFrame) -> None:
     assert rows["session_date"].to_list() == sessions_of(book)
     assert ENGINE_STATISTICS.conform(rows).equals(rows)
     known = {name: int(rows[name].count()) for name in rows.columns}
@@ -58,23 +58,26 @@ def test_there_is_a_row_for_every_session_of_the_book(book: Book, rows: pl.DataF
     assert min(known.values()) > 30, known
 
 
-def test_the_ledger_is_what_the_layers_brought_less_what_adjustments_took(book: Book, rows: pl.DataFrame) -> None:
-    funded_of = dict(book.decision.select("decision_id", "funded").iter_rows())
+def test_the_ledger_is_what_the_layers_brought_less_what_it_could_pay_of_adjustments(
+    book: BookTables, rows: pl.DataFrame
+) -> None:
+    balance = proposed = funded = 0.0
     for row in rows.iter_rows(named=True):
-        last = row["session_date"]
-        proposed = funded = 0.0
-        for event in events_of(book, "condor", last=last).to_dicts():
+        today = pl.col("session_date") == row["session_date"]
+        cost = paid = 0.0
+        for event in events_of(book, "condor", last=row["session_date"]).filter(today).to_dicts():
             if event["event"] in {"widened", "tightened"} and event["cash"] < 0.0:
-                proposed -= event["cash"]
-                funded += min(-event["cash"], funded_of[event["decision_id"]] or 0.0)
-        cash = events_of(book, "second", last=last)["cash"].sum()
+                cost -= event["cash"]
+                paid += min(-event["cash"], max(balance - paid, 0.0))
+        proposed, funded = proposed + cost, funded + paid
+        balance += events_of(book, "second", last=row["session_date"]).filter(today)["cash"].sum() - paid
         assert row["adjustments_proposed"] == pytest.approx(proposed)
         assert row["adjustments_funded"] == pytest.approx(funded)
-        assert row["ledger_balance"] == pytest.approx(cash - funded)
-    assert 0.0 < rows["adjustments_funded"][-1] < rows["adjustments_proposed"][-1]
+        assert row["ledger_balance"] == pytest.approx(balance)
+    assert 0.0 < funded < proposed
 
 
-def test_decay_and_coverage_are_those_of_what_is_open(book: Book, rows: pl.DataFrame) -> None:
+def test_decay_and_coverage_are_those_of_what_is_open(book: BookTables, rows: pl.DataFrame) -> None:
     for row in rows.iter_rows(named=True):
         condors, layers = (open_on(book, engine, row["session_date"]) for engine in ("condor", "second"))
         theta = condors["theta"].sum(), layers["theta"].sum()
@@ -86,7 +89,7 @@ def test_decay_and_coverage_are_those_of_what_is_open(book: Book, rows: pl.DataF
             assert (row["coverage_gap_days"], row["theta_overlap"]) == (None, None)
 
 
-def test_the_residual_share_is_of_every_term_to_date(book: Book, rows: pl.DataFrame) -> None:
+def test_the_residual_share_is_of_every_term_to_date(book: BookTables, rows: pl.DataFrame) -> None:
     terms = [name for name in book.position_daily.columns if name.startswith("pnl_") and name != "pnl_total"]
     for row in rows.iter_rows(named=True):
         own = book.position_daily.filter((pl.col("session_date") <= row["session_date"]) & (pl.col("book") == "paper"))
@@ -95,7 +98,7 @@ def test_the_residual_share_is_of_every_term_to_date(book: Book, rows: pl.DataFr
         assert row["residual_share"] == expected
 
 
-def test_internal_rates_are_those_of_the_flows_written_out(book: Book, rows: pl.DataFrame) -> None:
+def test_internal_rates_are_those_of_the_flows_written_out(book: BookTables, rows: pl.DataFrame) -> None:
     by_engine = {
         engine: dict(book.engine_daily.filter(pl.col("engine") == engine).select("session_date", "margin").iter_rows())
         for engine in ("condor", "second")
@@ -118,7 +121,9 @@ def test_internal_rates_are_those_of_the_flows_written_out(book: Book, rows: pl.
             assert found == pytest.approx(expected.tolist(), rel=1e-9), (last, name)
 
 
-def test_the_cost_of_capital_rests_on_premium_margin_and_tenor_of_what_is_open(book: Book, rows: pl.DataFrame) -> None:
+def test_the_cost_of_capital_rests_on_premium_margin_and_tenor_of_what_is_open(
+    book: BookTables, rows: pl.DataFrame
+) -> None:
     account = {row["session_date"]: row for row in book.account_daily.to_dicts()}
     funding: list[dict[str, Any]] = []
     for day in sessions_of(book):
@@ -141,7 +146,7 @@ def test_the_cost_of_capital_rests_on_premium_margin_and_tenor_of_what_is_open(b
         assert rows[name].drop_nulls().to_list() == pytest.approx(expected[name].drop_nulls().to_list(), rel=1e-9)
 
 
-def test_correlations_are_pearsons_over_full_windows(book: Book) -> None:
+def test_correlations_are_pearsons_over_full_windows(book: BookTables) -> None:
     pnl = {
         engine: book.engine_daily.filter(pl.col("engine") == engine).sort("session_date")["pnl"].to_numpy()
         for engine in ("condor", "second")
@@ -157,7 +162,7 @@ def test_correlations_are_pearsons_over_full_windows(book: Book) -> None:
     assert 0 < found["correlation_20d"].null_count() < N_SESSIONS / 2
 
 
-def test_an_engine_that_does_not_move_has_no_correlation(book: Book) -> None:
+def test_an_engine_that_does_not_move_has_no_correlation(book: BookTables) -> None:
     still = book.engine_daily.with_columns(
         pl.when(pl.col("engine") == "second").then(-3.3).otherwise("pnl").alias("pnl")
     )
@@ -174,17 +179,17 @@ def test_later_rows_change_nothing(seed: int, calendar: TradingCalendar) -> None
         assert engine_correlations(then.engine_daily).equals(correlations.filter(pl.col("session_date") <= last))
 
 
-def test_the_order_of_rows_changes_nothing(book: Book, rows: pl.DataFrame) -> None:
+def test_the_order_of_rows_changes_nothing(book: BookTables, rows: pl.DataFrame) -> None:
     assert engine_statistics(shuffled(book, seed=2), required_return=RETURN).equals(rows)
 
 
-def test_the_sessions_asked_for_have_the_same_rows(book: Book, rows: pl.DataFrame) -> None:
+def test_the_sessions_asked_for_have_the_same_rows(book: BookTables, rows: pl.DataFrame) -> None:
     asked = [sessions_of(book)[number] for number in (0, 70, 149)]
     own = engine_statistics(book, required_return=RETURN, only_sessions=[*asked, date(1999, 1, 4)])
     assert own.equals(rows.filter(pl.col("session_date").is_in(asked)))
 
 
-def test_held_positions_do_not_count(book: Book, rows: pl.DataFrame) -> None:
+def test_held_positions_do_not_count(book: BookTables, rows: pl.DataFrame) -> None:
     held = book.position.filter(pl.col("book") == "held")["position_id"].implode()
     assert held.len() > 0
     alone = replace(
@@ -196,7 +201,7 @@ def test_held_positions_do_not_count(book: Book, rows: pl.DataFrame) -> None:
     assert engine_statistics(alone, required_return=RETURN).equals(rows)
 
 
-def test_a_margin_that_is_unknown_tonight_leaves_tonights_rates_and_costs_unknown(book: Book) -> None:
+def test_a_margin_that_is_unknown_tonight_leaves_tonights_rates_and_costs_unknown(book: BookTables) -> None:
     last = sessions_of(book)[-1]
     unknown = book.engine_daily.with_columns(
         pl.when((pl.col("session_date") == last) & (pl.col("engine") != "condor") & (pl.col("n_open") > 0))
@@ -212,7 +217,7 @@ def test_a_margin_that_is_unknown_tonight_leaves_tonights_rates_and_costs_unknow
     assert row["irr_condor"] is not None
 
 
-def test_an_empty_book_has_no_rows(book: Book) -> None:
+def test_an_empty_book_has_no_rows(book: BookTables) -> None:
     empty = replace(book, **{name: rows.clear() for name, rows in vars(book).items()})
     assert engine_statistics(empty, required_return=RETURN).is_empty()
     assert engine_correlations(empty.engine_daily).is_empty()

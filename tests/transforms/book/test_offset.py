@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tests.transforms.book.random_book import frame, random_book
-from transforms.book.engine_statistics import Book
+from transforms.book.engine_statistics import BookTables
 from transforms.book.offset import condor_drawdowns, drawdown_in_force, drawdown_path, fomc_spikes
 from transforms.schemas import ECONOMIC_EVENT, ENGINE_DAILY, INDEX_LEVEL, POSITION, POSITION_DAILY, POSITION_EVENT
 from transforms.sessions import TradingCalendar
@@ -99,7 +99,7 @@ def test_drawdowns_are_those_of_a_plain_loop(seed: int, calendar: TradingCalenda
     assert len(found) > 50
 
 
-def _looped(book: Book) -> dict[tuple[date, str], Any]:
+def _looped(book: BookTables) -> dict[tuple[date, str], Any]:
     result = {}
     for own in book.position.filter((pl.col("engine") == "condor") & (pl.col("book") == "paper")).to_dicts():
         events = book.position_event.filter(pl.col("position_id") == own["position_id"])
