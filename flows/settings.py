@@ -61,6 +61,9 @@ class GateSettings(Section):
     """Session gates: what refuses a whole chain."""
 
     min_two_sided_share: float = Field(0.50, ge=0, le=1, description="Least share of quotes with a bid and an offer.")
+    max_contradicting_share: float = Field(
+        0.01, ge=0, le=1, description="Largest share of quotes that no one market can have shown together."
+    )
     min_row_share: float = Field(0.60, ge=0, le=1, description="Least share of the median rows of sessions before.")
     min_expiration_share: float = Field(
         0.60, ge=0, le=1, description="Least share of the median expiration count of the sessions before."

@@ -67,6 +67,7 @@ def _gates(known: pl.DataFrame, *, settings: Settings, calendar: TradingCalendar
         known,
         calendar=calendar,
         min_two_sided_share=own.min_two_sided_share,
+        max_contradicting_share=own.max_contradicting_share,
         min_row_share=own.min_row_share,
         min_expiration_share=own.min_expiration_share,
         history_sessions=own.history_sessions,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from transforms.mispricing.contradictions import contradicting_quotes
 from transforms.sessions import TradingCalendar, option_close
 
 SNAPSHOT_KEY = ["source_sha256", "session_date", "root", "snapshot_kind"]
@@ -18,6 +19,8 @@ SNAPSHOT_KEY = ["source_sha256", "session_date", "root", "snapshot_kind"]
 HASH_DIGITS = 12
 # An excerpt of a chain (vendors' samples hold two or four rows a session) has no count to fall short of.
 MIN_MEDIAN_ROWS = 20
+# Fewer contradicting quotes can be a true lock or two in a small chain.
+MIN_CONTRADICTING = 10
 SUMMARY_SCHEMA: dict[str, pl.DataType] = {
     "source_sha256": pl.String(),
     "session_date": pl.Date(),
@@ -30,6 +33,7 @@ SUMMARY_SCHEMA: dict[str, pl.DataType] = {
     "n_zero_zero": pl.Int64(),
     "n_expirations": pl.Int64(),
     "median_relative_half_spread": pl.Float64(),
+    "n_contradicting": pl.Int64(),
     "content_hash": pl.String(),
 }
 GATE_SCHEMA: dict[str, pl.DataType] = {
@@ -57,7 +61,8 @@ def snapshot_summary(quotes: pl.DataFrame) -> pl.DataFrame:
         `SUMMARY_SCHEMA`. `two_sided_share` is a share of all rows; a quote is two-sided where the bid is
         above zero and there is an offer. `n_zero_zero` counts rows with neither.
         `median_relative_half_spread` is the median of (ask - bid)/(ask + bid) over two-sided quotes, null
-        where there is none. `content_hash` is a hash of (strike, option_type, bid, ask) for each expiration
+        where there is none. `n_contradicting` counts the quotes that must be wrong by more than a tick for the rest
+        to allow no static arbitrage. `content_hash` is a hash of (strike, option_type, bid, ask) for each expiration
         after the session, as "YYYY-MM-DD:hash" joined by spaces, null where no series outlives the session:
         by expiration, because a chain that is delivered again for the next session has lost the series
         expired since.
@@ -75,6 +80,7 @@ def snapshot_summary(quotes: pl.DataFrame) -> pl.DataFrame:
     )
     return (
         counts.join(_content_hashes(quotes), on=SNAPSHOT_KEY, how="left", validate="1:1")
+        .join(contradicting_quotes(quotes, key=SNAPSHOT_KEY), on=SNAPSHOT_KEY, how="left", validate="1:1")
         .with_columns((pl.col("n_two_sided") / pl.col("n_rows")).alias("two_sided_share"))
         .select(pl.col(name).cast(dtype) for name, dtype in SUMMARY_SCHEMA.items())
         .sort(SNAPSHOT_KEY)
@@ -116,12 +122,13 @@ def session_gates(
     *,
     calendar: TradingCalendar,
     min_two_sided_share: float = 0.50,
+    max_contradicting_share: float = 0.01,
     min_row_share: float = 0.60,
     min_expiration_share: float = 0.60,
     history_sessions: int = 20,
     min_history: int = 5,
 ) -> pl.DataFrame:
-    """Judge every snapshot by the gates two_sided_share, stale_chain, row_count and expiration_count.
+    """Judge every snapshot by two_sided_share, contradicting_quotes, stale_chain, row_count and expiration_count.
 
     Parameters
     ----------
@@ -130,6 +137,8 @@ def session_gates(
         verdict.
     min_two_sided_share
         Least share of a root's quotes with both a bid and an offer.
+    max_contradicting_share
+        Largest share of a root's quotes that cannot have been shown by one market together.
     min_row_share, min_expiration_share
         Least share of the root's median count over the `history_sessions` trading sessions before; judged
         only where at least `min_history` of those are present and their median is no mere excerpt.
@@ -143,7 +152,11 @@ def session_gates(
     """
     summaries = summaries.select(list(SUMMARY_SCHEMA)).sort(SNAPSHOT_KEY)
     # These need no history; a snapshot that fails one of them is no yardstick for later sessions either.
-    absolute = [_two_sided_gate(summaries, min_two_sided_share), _stale_gate(summaries)]
+    absolute = [
+        _two_sided_gate(summaries, min_two_sided_share),
+        _contradiction_gate(summaries, max_contradicting_share),
+        _stale_gate(summaries),
+    ]
     yardsticks = _nearest_to_close(
         _without_failures(summaries, pl.concat(absolute)),
         calendar=calendar,
@@ -270,6 +283,28 @@ def _two_sided_gate(summaries: pl.DataFrame, floor: float) -> pl.DataFrame:
             "Download it again after the close, before the overnight session, and import that file.",
             pl.col("session_date"),
             _with_thousands(pl.col("n_two_sided")),
+            _with_thousands(pl.col("n_rows")),
+            pl.col("root"),
+        ),
+    )
+
+
+def _contradiction_gate(summaries: pl.DataFrame, ceiling: float) -> pl.DataFrame:
+    """Fail a snapshot of which more quotes contradict each other than a live market ever shows."""
+    share = pl.col("n_contradicting") / pl.col("n_rows")
+    is_stale = (pl.col("n_contradicting") >= MIN_CONTRADICTING) & (share > ceiling)
+    return _gate_rows(
+        summaries,
+        "contradicting_quotes",
+        outcome=pl.when(is_stale).then(pl.lit("failed")).otherwise(pl.lit("passed")),
+        measured=share,
+        threshold=pl.lit(ceiling),
+        reason=pl.format(
+            "option_quote for {} holds {} of {} {} quotes that no one market can show together (they would earn a sure "
+            f"profit whatever the index does), more than {ceiling * 100:g} %: the file probably mixes quotes of "
+            "different times. Download the chain again and import that file.",
+            pl.col("session_date"),
+            _with_thousands(pl.col("n_contradicting")),
             _with_thousands(pl.col("n_rows")),
             pl.col("root"),
         ),

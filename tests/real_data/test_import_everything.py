@@ -54,7 +54,8 @@ OTHERS = {
     "test_cboe_20160105.csv": ("datashop_eod", 2, 2, 0),
     "test_data_options.csv": ("deltaneutral_eod", 392, 392, 0),
     "spx_sample_ivolatility.csv.gz": ("ivolatility_eod", 9832, 9832, None),
-    "SPX_all_20260130.csv.gz": ("yahoo_chain", 17107, 17107, 1),
+    # 1,644 series had not traded for a month (counted by hand of csv); among them the one crossed quote.
+    "SPX_all_20260130.csv.gz": ("yahoo_chain", 17107, 17107, 1644),
     # 104 VX rows, each the settlement of the future and of its options; the other products are not this program's.
     "CFE_FinalSettlement_Archive.csv": ("cfe_final_settlement", 696, 2 * 104, 0),
     "VIX_FUTURES_CURVE_fetched2026-07-15.csv": ("vx_settlement_curve", 14, 14, 0),
@@ -242,7 +243,7 @@ def test_rows_are_rejected_for_the_reasons_the_manifest_names(rejected: pl.DataF
     }
     assert counts["DGS2.csv", "no_value"] == 347
     assert counts["VX_2020-03-25.csv", "duplicate_row"] == 2
-    assert counts["SPX_all_20260130.csv.gz", "crossed"] == 1
+    assert counts["SPX_all_20260130.csv.gz", "dormant_series"] == 1644
     assert counts["advance_decline.csv.gz", "partial_session"] == 1
     bad_vvix = rejected.filter(pl.col("name") == "VVIX_History.csv")
     assert date(2006, 3, 15) in bad_vvix["session_date"]

@@ -176,12 +176,17 @@ def test_the_deltaneutral_sample_holds_ninety_six_sessions(shared_data: Path, ca
 def test_the_yahoo_chain_is_of_its_newest_trade(shared_data: Path, calendar: TradingCalendar) -> None:
     name, reading = read(shared_data / "spx_options/yahoo/SPX_all_20260130.csv.gz", calendar)
     frame = reading.frames["core.option_quote"]
-    assert (name, reading.n_lines, frame.height) == ("yahoo_chain", 17107, 17107)
+    assert (name, reading.n_lines, reading.n_rows) == ("yahoo_chain", 17107, 17107)
+    # Counted in the file with the standard library: lines whose lastTradeDate is 2025-12-31 or later, and of those bid
+    # or ask 0 and volume blank.
+    assert frame.height == 15463 == 17107 - reading.rejected.height
+    assert set(reading.rejected["rule"]) == {"dormant_series"}
     assert frame["expiration"].n_unique() == 54
     assert (frame["expiration"].min(), frame["expiration"].max()) == (date(2026, 2, 2), date(2031, 12, 19))
-    assert n_zero(frame)[:2] == (910, 252)
-    assert frame["volume"].null_count() == 2007
-    assert frame.filter(pl.col("bid") > pl.col("ask")).height == 1
+    assert n_zero(frame)[:2] == (794, 146)
+    assert frame["volume"].null_count() == 1600
+    # The one crossed quote of the manifest is of a series that last traded in November 2025.
+    assert frame.filter(pl.col("bid") > pl.col("ask")).is_empty()
     assert frame.select("session_date", "snapshot_kind").unique().rows() == [(date(2026, 1, 30), "close")]
 
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from flows.expectations import Judgement, judge
-from flows.sources import open_delivery, recognize
+from flows.sources import open_delivery, recognize, yahoo_chain
 from transforms.quality import select_snapshots, session_gates, snapshot_summary
 from transforms.schemas import BY_NAME, INDEX_LEVEL
 from transforms.session_checks import curve_gates
@@ -51,6 +51,11 @@ def chains(shared_data: Path, calendar: TradingCalendar) -> Judged:
 
 
 @pytest.fixture(scope="module")
+def summaries(chains: Judged) -> pl.DataFrame:
+    return snapshot_summary(chains[0].accepted)
+
+
+@pytest.fixture(scope="module")
 def futures(shared_data: Path, calendar: TradingCalendar) -> Judged:
     contracts = [path for path in (shared_data / "vx_futures").rglob("*VX*.csv*") if path.is_file()]
     return judged("core.futures_settlement", [p for p in contracts if _holds_settlements(p)], calendar)
@@ -61,20 +66,18 @@ def _holds_settlements(path: Path) -> bool:
     return recognize(delivery).NAME in ("vx_contract_current", "vx_contract_legacy")
 
 
-def test_of_all_real_quotes_one_is_crossed_and_none_breaks_another_rule(chains: Judged) -> None:
-    judgement, names = chains
+def test_no_real_quote_that_a_source_takes_breaks_a_rule(chains: Judged) -> None:
+    judgement, _ = chains
 
-    # MANIFEST: the Yahoo chain holds one crossed quote, the Cboe downloads none.
-    found = judgement.rejected.select(pl.col("source_sha256").replace_strict(names), "rule").rows()
-    assert found == [("SPX_all_20260130.csv.gz", "crossed")]
+    # MANIFEST: the one crossed quote is in the Yahoo chain, of a series that its source takes for dormant.
+    assert judgement.rejected.is_empty()
     assert judgement.accepted.height > 250_000
 
 
 def test_the_zeroed_chain_is_refused_and_every_other_real_chain_passes(
-    chains: Judged, calendar: TradingCalendar
+    chains: Judged, summaries: pl.DataFrame, calendar: TradingCalendar
 ) -> None:
-    judgement, names = chains
-    summaries = snapshot_summary(judgement.accepted)
+    _, names = chains
 
     gates = session_gates(summaries, calendar=calendar)
 
@@ -86,14 +89,29 @@ def test_the_zeroed_chain_is_refused_and_every_other_real_chain_passes(
     assert set(summaries["root"]) == {"SPX", "SPXW", "VIX", "VIXW"}
 
 
-def test_the_counts_of_a_summary_are_those_of_the_manifest(chains: Judged) -> None:
-    judgement, names = chains
-    summaries = snapshot_summary(judgement.accepted).with_columns(
-        pl.col("source_sha256").replace_strict(names).alias("name")
-    )
+def test_of_the_real_chains_none_contradicts_itself_but_the_one_with_quotes_of_dormant_series(
+    summaries: pl.DataFrame, shared_data: Path, calendar: TradingCalendar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yahoo_chain, "DORMANT_DAYS", 10_000)
+    whole, _ = judged("core.option_quote", [shared_data / "spx_options/yahoo/SPX_all_20260130.csv.gz"], calendar)
+
+    # The sample of 2011-01-03 has a put quoted a tick too dear.
+    doubted = summaries.filter(pl.col("n_contradicting") > 0)
+    assert doubted.select("session_date", "root", "n_contradicting").rows() == [(date(2011, 1, 3), "SPX", 1)]
+    mixed = snapshot_summary(whole.accepted)
+    assert mixed.select("root", "n_contradicting").rows() == [("SPX", 798), ("SPXW", 336)]
+    failed = session_gates(mixed, calendar=calendar).filter(pl.col("outcome") == "failed")
+    assert failed.select("root", "gate").rows() == [
+        ("SPX", "contradicting_quotes"),
+        ("SPXW", "contradicting_quotes"),
+    ]
+
+
+def test_the_counts_of_a_summary_are_those_of_the_manifest(chains: Judged, summaries: pl.DataFrame) -> None:
+    named = summaries.with_columns(pl.col("source_sha256").replace_strict(chains[1]).alias("name"))
 
     def total(name: str, column: str) -> int:
-        return int(summaries.filter(pl.col("name") == name)[column].sum())
+        return int(named.filter(pl.col("name") == name)[column].sum())
 
     # MANIFEST: 18,420 quotes, 17,949 of them 0/0; 20,514 quotes, 11 of them 0/0.
     assert total("spx_quotedata_20230405T1941EDT.csv.gz", "n_rows") == 18_420
@@ -102,9 +120,10 @@ def test_the_counts_of_a_summary_are_those_of_the_manifest(chains: Judged) -> No
     assert total("spx_quotedata_20220205T2009EST.csv.gz", "n_zero_zero") == 11
 
 
-def test_a_chain_downloaded_twice_enters_core_once(chains: Judged, calendar: TradingCalendar) -> None:
-    judgement, names = chains
-    summaries = snapshot_summary(judgement.accepted)
+def test_a_chain_downloaded_twice_enters_core_once(
+    chains: Judged, summaries: pl.DataFrame, calendar: TradingCalendar
+) -> None:
+    _, names = chains
     gates = session_gates(summaries, calendar=calendar)
     files = pl.DataFrame(
         {

@@ -39,7 +39,10 @@ def chain(
     expirations: list[date] = EXPIRATIONS,
     **changes: Any,
 ) -> pl.DataFrame:
-    """Return one root's quotes of one session; `level` moves every price."""
+    """Return one root's quotes of one session; `level`, the forward, moves every price.
+
+    The call struck at K is worth F^2/(K + F), the put K^2/(K + F): convex, in parity, without arbitrage.
+    """
     constants: dict[str, Any] = {
         "session_date": session,
         "root": "VIX",
@@ -56,10 +59,11 @@ def chain(
             for option_type in ("call", "put")
         ]
     )
+    worth = pl.when(pl.col("option_type") == "call").then(level).otherwise("strike") ** 2 / (pl.col("strike") + level)
     quotes = grid.with_columns(
         *(pl.lit(value).alias(name) for name, value in (constants | changes).items()),
-        (pl.lit(level) + pl.col("strike") / 100).alias("bid"),
-        (pl.lit(level) + pl.col("strike") / 100 + 0.1).alias("ask"),
+        (worth - 0.05).alias("bid"),
+        (worth + 0.05).alias("ask"),
     )
     missing = [
         pl.lit(None, dtype=dtype).alias(name)
@@ -95,18 +99,19 @@ def test_a_summary_counts_what_the_gates_need() -> None:
 
     assert (row["n_rows"], row["n_two_sided"], row["n_zero_zero"], row["n_expirations"]) == (200, 160, 20, 10)
     assert row["two_sided_share"] == 0.8
-    # Strikes 12 to 19 are quoted 10.12/10.22 to 10.19/10.29, all 0.10 wide.
-    assert row["median_relative_half_spread"] == pytest.approx((0.05 / 10.20 + 0.05 / 10.21) / 2, rel=1e-12)
+    # Strikes 12 to 19, all 0.10 wide: calls from 100/22 down to 100/29, puts from 144/22 up to 361/29.
+    assert row["median_relative_half_spread"] == pytest.approx((0.05 * 22 / 100 + 0.05 * 22 / 144) / 2, rel=1e-12)
+    assert row["n_contradicting"] == 0
     assert [part.split(":")[0] for part in row["content_hash"].split()] == [day.isoformat() for day in EXPIRATIONS]
 
 
 def test_the_content_hash_is_the_same_in_every_process_and_version() -> None:
     # Spelled out, because the warehouse keeps hashes across versions: strike, is put, bid, ask as doubles.
     quotes = chain(LAST, expirations=EXPIRATIONS[:1], n_strikes=1)
-    packed = struct.pack("<8d", 10.0, 0.0, 10.1, 10.2, 10.0, 1.0, 10.1, 10.2)
+    packed = struct.pack("<8d", 10.0, 0.0, 4.95, 5.05, 10.0, 1.0, 4.95, 5.05)
 
     expected = f"2023-10-06:{hashlib.sha256(packed).hexdigest()[:12]}"
-    assert quotes.select("bid", "ask").unique().rows() == [(10.1, 10.2)]
+    assert quotes.select("bid", "ask").unique().rows() == [(4.95, 5.05)]
     assert snapshot_summary(quotes)["content_hash"].to_list() == [expected]
 
 
@@ -168,6 +173,7 @@ def test_half_a_chain_is_refused_with_its_counts(sessions: list[date], calendar:
     gates = session_gates(snapshot_summary(pl.concat([*large, partial])), calendar=calendar)
 
     assert verdicts(gates, LAST) == {
+        "contradicting_quotes": "passed",
         "expiration_count": "failed",
         "row_count": "failed",
         "stale_chain": "passed",
@@ -203,6 +209,32 @@ def test_a_chain_of_zeros_is_refused_and_is_no_yardstick(sessions: list[date], c
     assert verdicts(gates, sessions[-2])["two_sided_share"] == "failed"
     assert "on 0 of 10,000 VIX rows, fewer than 50 %" in reason(gates, sessions[-2], "two_sided_share")
     assert set(verdicts(gates, LAST).values()) == {"passed"}
+
+
+def test_a_chain_that_mixes_quotes_of_two_markets_is_refused(calendar: TradingCalendar) -> None:
+    # Every third strike is still quoted as when the index stood a third higher.
+    now, then = chain(LAST, level=15.0), chain(LAST, level=20.0)
+    is_stale = pl.col("strike") % 3 == 0
+    mixed = pl.concat([now.filter(~is_stale), then.filter(is_stale)])
+
+    gates = session_gates(snapshot_summary(mixed), calendar=calendar)
+
+    assert verdicts(gates, LAST)["contradicting_quotes"] == "failed"
+    text = reason(gates, LAST, "contradicting_quotes")
+    assert "of 200 VIX quotes that no one market can show together" in text
+    assert choose(mixed, calendar=calendar) == []
+
+
+def test_a_lock_is_no_reason_to_refuse_a_chain(calendar: TradingCalendar) -> None:
+    raised = (pl.col("strike") == 15.0) & (pl.col("option_type") == "call") & (pl.col("expiration") == EXPIRATIONS[0])
+    locked = chain(LAST).with_columns(
+        (pl.col(side) + pl.when(raised).then(2.0).otherwise(0.0)).alias(side) for side in ("bid", "ask")
+    )
+
+    summaries = snapshot_summary(locked)
+
+    assert 1 <= summaries["n_contradicting"].item() <= 3
+    assert verdicts(session_gates(summaries, calendar=calendar), LAST)["contradicting_quotes"] == "passed"
 
 
 @pytest.mark.parametrize("days_later", [1, 2])
@@ -331,7 +363,7 @@ def test_one_snapshot_is_chosen_per_root_and_of_one_file_one_kind(calendar: Trad
 def test_gates_have_one_row_per_snapshot_and_gate(sessions: list[date], calendar: TradingCalendar) -> None:
     gates = session_gates(snapshot_summary(pl.concat(history(sessions))), calendar=calendar)
 
-    assert gates.select(*SNAPSHOT_KEY, "gate").n_unique() == gates.height == 4 * len(sessions)
+    assert gates.select(*SNAPSHOT_KEY, "gate").n_unique() == gates.height == 5 * len(sessions)
 
 
 def futures(settles: dict[date, list[float]]) -> pl.DataFrame:

@@ -72,7 +72,7 @@ def executable_findings(quotes: pl.DataFrame, slices: pl.DataFrame, *, fee_per_c
         time = columns["time_to_expiry"][row]
         if time is None or time <= 0.0:
             continue
-        quoted = _slice_quotes(grid, row)
+        quoted = slice_quotes(grid, row)
         tradable = quoted.after_fees(fee_per_contract / OPTION_MULTIPLIER)
         start = _start(quoted, forward=columns["forward"][row], discount_factor=columns["discount_factor"][row])
         check = static_check(tradable, discounted_forward=start[0], discount_factor=start[1])
@@ -171,7 +171,8 @@ def _set_aside(quotes: SliceQuotes, lock: Lock, *, doubt: Doubt) -> SliceQuotes:
     return quotes.without(doubted_bids, bids=True).without(doubted_asks, bids=False)
 
 
-def _slice_quotes(grid: SliceGrid, row: int) -> SliceQuotes:
+def slice_quotes(grid: SliceGrid, row: int) -> SliceQuotes:
+    """Return the quotes of one slice of a grid."""
     return SliceQuotes.of(
         grid.strike[row],
         grid.call_bid[row],

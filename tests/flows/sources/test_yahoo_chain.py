@@ -51,6 +51,22 @@ def test_all_lines_are_of_the_session_of_the_newest_trade(calendar: TradingCalen
     assert "2026-01-30 21:14:02 UTC" in reading.notes[0]
 
 
+def test_a_series_not_traded_for_a_month_is_not_taken_as_quoted_in_the_session(calendar: TradingCalendar) -> None:
+    month, longer, never = (OLD.replace("2026-01-12", day) for day in ("2025-12-31", "2025-12-30", ""))
+    reading = read(NEW, month, longer, never, calendar=calendar)
+
+    assert quotes(reading).height == 2
+    assert reading.rejected.select(ROW_NUMBER, "rule", "session_date").rows() == [
+        (3, "dormant_series", date(2026, 1, 30)),
+        (4, "dormant_series", date(2026, 1, 30)),
+    ]
+    assert reading.rejected["reason"][0] == (
+        "last traded 2025-12-30 15:30:00+00:00, more than 30 days before the session 2026-01-30: the quote is probably "
+        "as old"
+    )
+    assert (reading.n_lines, reading.n_rows) == (4, 4)
+
+
 @pytest.mark.parametrize(
     ("newest", "session", "quote_ts", "kind"),
     [
