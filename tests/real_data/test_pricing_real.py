@@ -170,7 +170,7 @@ def test_every_forward_lies_in_its_no_arbitrage_interval(shared_data):
 def test_parity_regions_are_those_of_a_linear_program_and_a_lock_is_found(shared_data, session):
     grid = slice_grid(chain(shared_data, session))
     lower, upper = synthetic_bounds(grid.call_bid, grid.call_ask, put_bid=grid.put_bid, put_ask=grid.put_ask)
-    n_raised = 0
+    n_unquoted = 0
     for row in range(grid.n_slices):
         listed = np.isfinite(grid.strike[row])
         strike, low, high = grid.strike[row, listed], lower[row, listed], upper[row, listed]
@@ -181,16 +181,17 @@ def test_parity_regions_are_those_of_a_linear_program_and_a_lock_is_found(shared
         middle = int(np.argmin(high - low))
         others = np.arange(strike.size) != middle
         without = parity_region(strike[others], low[others], upper=high[others])
-        if without.discount_low is None or without.discount_high is None:
+        if not np.isfinite(high).any():
+            # Nothing is offered in the slice: no synthetic can be bought, none has a bound to pass.
+            n_unquoted += 1
             continue
-        n_raised += 1
         highest = (without.vertices[:, 1] - without.vertices[:, 0] * strike[middle]).max()
         locked = low.copy()
         locked[middle] = highest + 0.05
         found = parity_region(strike, locked, upper=np.maximum(high, locked))
         assert found.is_empty
         assert strike[middle] in {leg.strike for leg in found.proof}
-    assert n_raised >= 0.9 * grid.n_slices
+    assert n_unquoted == (session == date(2023, 5, 23))
 
 
 def assert_extremes_by_program(region, strike, low, high):
@@ -209,7 +210,10 @@ def assert_extremes_by_program(region, strike, low, high):
     ):
         matrix, bound, cost = program
         solved = linprog(sign * np.array(cost), A_ub=matrix, b_ub=bound, bounds=[(0.0, None)] * 2)
-        if ours is not None:
+        if ours is None:
+            # No bound: the program has none either, or a discount factor of 0.
+            assert solved.status == 3 or (solved.status == 0 and solved.fun == 0.0)
+        else:
             assert solved.status == 0
             assert ours == pytest.approx(sign * solved.fun, rel=1e-9)
 
