@@ -19,8 +19,7 @@ from flows.settings import Settings
 from flows.warehouse import Warehouse
 from transforms.book.account import Statement, account_of, statement_in_force, with_statement
 from transforms.book.decided import Frozen
-from transforms.book.engine_statistics import Book as StatisticsBook
-from transforms.book.engine_statistics import engine_correlations, engine_statistics
+from transforms.book.engine_statistics import BookTables, engine_correlations, engine_statistics
 from transforms.book.figures import figures_of, total_of
 from transforms.book.held import StatedPosition, stated_positions
 from transforms.book.journal import journal_rows, with_outcomes
@@ -402,12 +401,11 @@ def _write_statistics(warehouse: Warehouse, sessions: Sequence[date], *, require
         correlations, on=["session_date", "engine"], how="left", validate="1:1"
     )
     statistics = engine_statistics(
-        StatisticsBook(
+        BookTables(
             position=warehouse.read(POSITION),
             position_event=warehouse.read(POSITION_EVENT),
             position_daily=warehouse.read(POSITION_DAILY),
             engine_daily=engine_daily,
-            decision=warehouse.read(DECISION),
             account_daily=warehouse.read(ACCOUNT_DAILY),
             box_curve=warehouse.read(BOX_CURVE),
         ),

@@ -107,10 +107,7 @@ class OrderLeg:
 
 @dataclass(frozen=True)
 class Order:
-    """What a decision asks of the next session: every leg, or none of it.
-
-    funded: what the second engine's ledger pays of it, dollars.
-    """
+    """What a decision asks of the next session: every leg, or none of it."""
 
     decision_id: str
     decided_on: date
@@ -119,7 +116,6 @@ class Order:
     position_id: str | None
     contracts: int
     legs: tuple[OrderLeg, ...]
-    funded: float = 0.0
     has_waited: bool = False
 
 
@@ -129,7 +125,6 @@ class Tally:
 
     cash: float = 0.0
     equity: float = 0.0
-    interest: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -153,9 +148,8 @@ class Book:
 
     @property
     def ledger_balance(self) -> float:
-        """Return what the second engine has taken in and not spent on adjustments, interest apart, dollars."""
-        own = self.tallies["second"]
-        return own.cash - own.interest - self.adjustments_funded
+        """Return what the second engine has taken in and not spent on adjustments, dollars."""
+        return self.tallies["second"].cash - self.adjustments_funded
 
     def of(self, engine: str, book: str = "paper") -> tuple[Position, ...]:
         """Return the open positions of an engine, oldest first."""

@@ -345,10 +345,14 @@ class _Session:
         detail = "; ".join(f"{fill.quantity:+d} {fill.key} at {fill.price:g}" for fill in fills)
         self.events.append(Event(position.position_id, event, order.decision_id, cash, fees, detail))
         if order.action in ADJUSTMENTS:
-            cost = max(-cash, 0.0)
-            self.proposed += cost
-            self.funded += min(cost, order.funded)
+            self._pay(max(-cash, 0.0))
         return position.position_id
+
+    def _pay(self, cost: float) -> None:
+        """Let the second engine's ledger, as it stood the session before, pay what it can of an adjustment."""
+        balance = self.before.tallies["second"].cash - self.funded
+        self.proposed += cost
+        self.funded += min(cost, max(balance, 0.0))
 
     def _mark(self, key: OptionKey) -> Mark:
         return self.market.quotes.marks[key]
@@ -431,7 +435,7 @@ def _tallied(
     cash_before = {p.position_id: p.cash for p in before.positions}
     cash = sum(p.cash - cash_before.get(p.position_id, 0.0) for p in own)
     profit = sum(attributions[p.position_id].pnl for p in own)
-    return Tally(tally.cash + cash + interest, tally.equity + profit + interest, tally.interest + interest)
+    return Tally(tally.cash + cash + interest, tally.equity + profit + interest)
 
 
 def _interest(book: Book, market: BookMarket) -> dict[str, float]:
