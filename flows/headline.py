@@ -11,9 +11,13 @@ from flows.provenance import code_version
 from flows.settings import COMPUTING, Settings, settings_from
 from flows.warehouse import Warehouse
 from transforms.schemas import BY_NAME, SIGNAL_DAILY
-from transforms.signals import chained_inputs, signal_daily
+from transforms.signals import book_signals, chained_inputs, signal_daily
 
 INPUT_OF_ROOT = {"SPX": "spx_options", "SPXW": "spx_options", "VIX": "vix_options", "VIXW": "vix_options"}
+BOOK_SIGNALS_FROM = (
+    "decision", "rule_evaluation", "condor_candidate", "ratio_spread_candidate", "mispricing", "engine_daily",
+    "account_daily", "engine_statistics",
+)  # fmt: skip
 
 
 def add_nights(warehouse: Warehouse, sessions: Sequence[date], *, settings: Settings) -> None:
@@ -108,8 +112,10 @@ def _signals(warehouse: Warehouse, nights: pl.DataFrame) -> pl.DataFrame:
         own = per_input.filter(pl.col("input") == name).select("session_date", pl.col("n_rows").alias(column))
         counts = counts.join(own, on="session_date", how="left", validate="1:1")
     refusals = snapshots.filter(pl.col("refusal").is_not_null()).select("session_date", "input").unique()
+    tables = {name: warehouse.read(BY_NAME[f"mart.{name}"]) for name in BOOK_SIGNALS_FROM}
     return signal_daily(
         nights.drop("settings"),
+        book=book_signals(**tables),
         curve=warehouse.read(BY_NAME["feature.curve_daily"]),
         momentum=warehouse.read(BY_NAME["feature.momentum_daily"]),
         mean_reversion=warehouse.read(BY_NAME["feature.mean_reversion_daily"]),

@@ -19,6 +19,11 @@ REQUIRED_INPUTS = {
 }
 MOMENTUM_STATES = {"vx_front": "vx_front_state", "breadth": "breadth_state", "curve": "curve_state"}
 HEADLINE_TENOR = 30
+RULE_DISTANCES = {
+    "contango_scan": "contango_distance",
+    "vx_oversold": "oversold_distance",
+    "condor_in_zone": "zone_distance",
+}
 HALF_LIVES = {"vx_30d": "vx_half_life", "spx_iv_30d": "spx_iv_half_life"}
 
 
@@ -37,9 +42,85 @@ def chained_inputs(session_files: pl.DataFrame) -> pl.DataFrame:
     return grouped.select("session_date").with_columns(pl.Series("inputs_sha256", hashes, dtype=pl.String))
 
 
+def book_signals(
+    *,
+    decision: pl.DataFrame,
+    rule_evaluation: pl.DataFrame,
+    condor_candidate: pl.DataFrame,
+    ratio_spread_candidate: pl.DataFrame,
+    mispricing: pl.DataFrame,
+    engine_daily: pl.DataFrame,
+    account_daily: pl.DataFrame,
+    engine_statistics: pl.DataFrame,
+) -> pl.DataFrame:
+    """Return one row per session of mart.rule_evaluation: what is decided, why, and how the book stands.
+
+    The arguments are the mart tables of those names, any sessions; the columns are those of mart.signal_daily.
+    """
+    rows = rule_evaluation.select("session_date").unique()
+    outcomes = {"passed": ["passed"], "failed": ["failed"], "unknown": ["unknown"]}
+    rules = rule_evaluation.sort("rule").group_by("session_date").agg(
+        *(
+            pl.col("rule").filter(pl.col("outcome").is_in(wanted)).str.join(", ").alias(f"rules_{name}")
+            for name, wanted in outcomes.items()
+        ),
+        pl.col("state").filter(pl.col("rule") == "stance").first().alias("stance"),
+        *(
+            pl.col("distance").filter(pl.col("rule") == rule).first().alias(name)
+            for rule, name in RULE_DISTANCES.items()
+        ),
+    )  # fmt: skip
+    order = pl.format("{} x {} at {}", "decision", "contracts", pl.col("limit_price").round(4))
+    for engine in ("condor", "second"):
+        own = decision.filter(pl.col("engine") == engine).sort("decision", "decision_id").group_by("session_date").agg(
+            pl.col("decision").unique(maintain_order=True).str.join(", ").alias(f"{engine}_decision"),
+            order.filter(pl.col("contracts") > 0).str.join("; ").alias(f"{engine}_order"),
+        )  # fmt: skip
+        rows = rows.join(own, on="session_date", how="left", validate="1:1")
+    condors = condor_candidate.sort("rank").group_by("session_date").agg(
+        pl.col("candidate_id").first().alias("best_condor"),
+        pl.col("credit_natural").first().alias("best_condor_credit"),
+        pl.col("max_loss").first().alias("best_condor_max_loss"),
+        pl.col("probability_of_profit").first().alias("best_condor_probability_of_profit"),
+        pl.col("score").first().alias("best_condor_score"),
+        pl.len().cast(pl.Int64).alias("n_condor_candidates"),
+    )  # fmt: skip
+    layers = ratio_spread_candidate.sort("rank").group_by("session_date").agg(
+        pl.col("candidate_id").first().alias("best_layer"),
+        pl.col("credit").first().alias("best_layer_credit"),
+        pl.col("break_even_high").first().alias("best_layer_break_even_high"),
+        pl.len().cast(pl.Int64).alias("n_layer_candidates"),
+    )  # fmt: skip
+    locks = mispricing.filter((pl.col("confidence") == "executable") & ~pl.col("from_flagged_quotes"))
+    findings = locks.group_by("session_date").agg(
+        pl.len().cast(pl.Int64).alias("n_executable_findings"),
+        pl.col("edge_dollars").max().alias("best_executable_edge"),
+    )
+    engines = [
+        _of_engine(engine_daily, "condor", pnl_condor="pnl", n_open_condors="n_open"),
+        _of_engine(engine_daily, "second", pnl_second="pnl", n_open_layers="n_open"),
+        _of_engine(
+            engine_daily, "both",
+            pnl_both="pnl", book_equity="equity", theta_both="theta", correlation_20d="correlation_20d",
+        ),
+    ]  # fmt: skip
+    account = account_daily.select("session_date", "margin", "open_max_loss", account_equity="equity")
+    statistics = engine_statistics.select(
+        "session_date", "ledger_balance", "coverage_gap_days", "irr_condor", "irr_both"
+    )
+    for part in (rules, condors, layers, findings, *engines, account, statistics):
+        rows = rows.join(part, on="session_date", how="left", validate="1:1")
+    return rows.with_columns(pl.col(pl.String).replace("", None))
+
+
+def _of_engine(engine_daily: pl.DataFrame, engine: str, **columns: str) -> pl.DataFrame:
+    return engine_daily.filter(pl.col("engine") == engine).select("session_date", **columns)
+
+
 def signal_daily(
     nights: pl.DataFrame,
     *,
+    book: pl.DataFrame,
     curve: pl.DataFrame,
     momentum: pl.DataFrame,
     mean_reversion: pl.DataFrame,
@@ -55,6 +136,8 @@ def signal_daily(
 
     Parameters
     ----------
+    book
+        Of `book_signals`.
     nights
         session_date, settings_sha256, code_version, inputs_sha256: one row a session to publish.
     curve, momentum, mean_reversion, vol_of_vol, variance, surface, levels, rates
@@ -96,8 +179,16 @@ def signal_daily(
         quote_counts,
         counted.group_by("session_date").agg(pl.len().alias("breadth_session")),
         rates.group_by("session_date").agg(pl.len().alias("treasury_session")),
+        book,
     ):  # fmt: skip
         rows = rows.join(part, on="session_date", how="left", validate="1:1")
+    # Without a chain there is nothing to count, which is not none.
+    counted_of = {
+        "n_spx_quotes": ("n_condor_candidates", "n_executable_findings"),
+        "n_vix_quotes": ("n_layer_candidates",),
+    }
+    for chain, counts in counted_of.items():
+        rows = rows.with_columns(pl.when(pl.col(chain).is_not_null()).then(pl.col(counts).fill_null(0)))
     refused = refusals.group_by("session_date").agg(pl.col("input").sort().alias("refused"))
     rows = rows.join(refused, on="session_date", how="left", validate="1:1").with_columns(
         pl.col("refused").fill_null([])

@@ -9,17 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.schemas import (
+    ACCOUNT_DAILY,
+    CONDOR_CANDIDATE,
     CURVE_DAILY,
+    DECISION,
+    ENGINE_DAILY,
+    ENGINE_STATISTICS,
     INDEX_LEVEL,
     MEAN_REVERSION_DAILY,
+    MISPRICING,
     MOMENTUM_DAILY,
+    RATIO_SPREAD_CANDIDATE,
+    RULE_EVALUATION,
     SIGNAL_DAILY,
     SURFACE_DAILY,
     TREASURY_RATE,
     VARIANCE_DAILY,
     VOL_OF_VOL_DAILY,
 )
-from transforms.signals import chained_inputs, missing_inputs, signal_daily
+from transforms.signals import book_signals, chained_inputs, missing_inputs, signal_daily
 from transforms.table_schema import Table
 
 DAY, NEXT = date(2024, 2, 1), date(2024, 2, 2)
@@ -51,8 +59,58 @@ def inputs(**changes: Any) -> dict[str, Any]:
         "rates": rows(TREASURY_RATE, {"tenor_days": 30, "par_yield": 0.05}, {"tenor_days": 91, "par_yield": 0.05}),
         "quote_counts": pl.DataFrame({"session_date": [DAY], "n_spx_quotes": [500], "n_vix_quotes": [90]}),
         "refusals": pl.DataFrame(schema={"session_date": pl.Date, "input": pl.String}),
+        "book": book_signals(**book_tables()),
     }
     return full | changes
+
+
+def book_tables() -> dict[str, pl.DataFrame]:
+    """A night of the book: a condor opened, the layer dormant, two rules that hold and one unknown."""
+    judged = (
+        ("contango_scan", "passed", 0.02, None),
+        ("vx_oversold", "unknown", None, None),
+        ("stance", "failed", -1.0, "steward"),
+    )
+    return {
+        "decision": rows(
+            DECISION,
+            {"decision_id": "a", "decision": "open_condor", "engine": "condor", "contracts": 3, "limit_price": 12.05},
+            {"decision_id": "b", "decision": "stay_dormant", "engine": "second", "contracts": 0},
+        ),
+        "rule_evaluation": rows(
+            RULE_EVALUATION,
+            *({"rule": r, "outcome": o, "distance": d, "state": s} for r, o, d, s in judged),
+        ),
+        "condor_candidate": rows(
+            CONDOR_CANDIDATE,
+            {"candidate_id": "second", "credit_natural": 9.0, "rank": 2},
+            {"candidate_id": "first", "credit_natural": 12.05, "rank": 1},
+        ),
+        "ratio_spread_candidate": RATIO_SPREAD_CANDIDATE.empty(),
+        "mispricing": MISPRICING.empty(),
+        "engine_daily": rows(ENGINE_DAILY, {"engine": "both", "pnl": 5.0, "equity": 7.0, "cash": 0.0, "n_open": 1}),
+        "account_daily": rows(ACCOUNT_DAILY, {"equity": 1_000_005.0}),
+        "engine_statistics": rows(ENGINE_STATISTICS, {"ledger_balance": 0.0}),
+    }
+
+
+def test_the_night_of_the_book_is_in_the_row() -> None:
+    row = signal()
+    assert (row["condor_decision"], row["condor_order"]) == ("open_condor", "open_condor x 3 at 12.05")
+    assert (row["second_decision"], row["second_order"]) == ("stay_dormant", None)
+    assert (row["rules_passed"], row["rules_unknown"], row["stance"]) == ("contango_scan", "vx_oversold", "steward")
+    assert row["contango_distance"] == 0.02
+    assert (row["best_condor"], row["best_condor_credit"], row["n_condor_candidates"]) == ("first", 12.05, 2)
+    assert (row["pnl_both"], row["book_equity"], row["account_equity"]) == (5.0, 7.0, 1_000_005.0)
+
+
+def test_without_a_chain_there_is_nothing_to_count_and_with_one_there_may_be_none() -> None:
+    without = pl.DataFrame({"session_date": [DAY], "n_spx_quotes": [None], "n_vix_quotes": [90]}).cast(
+        {"n_spx_quotes": pl.Int64}
+    )
+    row = signal(quote_counts=without)
+    assert row["n_executable_findings"] is None
+    assert row["n_layer_candidates"] == 0
 
 
 def nights(*days: date) -> pl.DataFrame:
