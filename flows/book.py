@@ -17,7 +17,7 @@ from flows.internal_tables import BOOK_SCHEMA, DECIDED_SCHEMA
 from flows.provenance import rule_source
 from flows.settings import Settings
 from flows.warehouse import Warehouse
-from transforms.book.account import Statement, account_of, statement_in_force, with_statement
+from transforms.book.account import Statement, account_of, statement_in_force
 from transforms.book.decided import Frozen
 from transforms.book.engine_statistics import BookTables, engine_correlations, engine_statistics
 from transforms.book.figures import figures_of, total_of
@@ -25,14 +25,13 @@ from transforms.book.held import StatedPosition, stated_positions
 from transforms.book.journal import journal_rows, with_outcomes
 from transforms.book.night import Decided, NightMarket, NightSettings, decide_night
 from transforms.book.rows import BookRows
-from transforms.book.session_quotes import session_quotes
+from transforms.book.session import SessionBook, SessionInputs, book_keys, session_book
 from transforms.book.settlement import settlement_values
-from transforms.book.state import Book, OptionKey, book_from_json, book_json
-from transforms.book.step import BookMarket, Settlement, Stepped, step
+from transforms.book.state import Book, book_from_json, book_json
+from transforms.book.step import Settlement
 from transforms.book.tail_rows import tail_rows
 from transforms.engines.offers.package import Terms
 from transforms.engines.priced_chain import priced_chain
-from transforms.engines.sizing import Account
 from transforms.engines.vix_curve import VixCurve
 from transforms.rules import BY_NAME as RULES
 from transforms.rules.decision_rows import decision_leg_rows, decision_rows, limit_slack_rows
@@ -203,6 +202,7 @@ def night_settings(settings: Settings) -> NightSettings:
         tighten=condor.tighten,
         tighten_delta=condor.tighten_delta,
         roll_match=settings.second_engine.roll_match,
+        credit_rate=settings.account.credit_rate,
     )
 
 
@@ -213,7 +213,7 @@ def _first_to_step(warehouse: Warehouse, nights: Sequence[date], anew: set[date]
     stale = {day for table in STEPPED_FROM for day in warehouse.dirty_sessions(table)} & set(nights)
     stale |= anew | (set(nights) - known) | (set(nights) - set(frozen_json(warehouse)))
     stale |= known - set(nights)
-    held = _held_json(inputs.held)
+    held = _held_hash(inputs.held)
     for night, settled, said in states.select("session_date", "settled", "held").iter_rows():
         if said != held:
             stale.add(night)
@@ -243,95 +243,75 @@ def _step_night(
     kept: Frozen | None,
     written: _Written,
 ) -> Book:
-    values = rows_by_session(inputs.values, [night])[night]
-    spx, vix = (_number(values[name]) for name in ("spx", "vix"))
-    futures = _futures(warehouse, night)
-    condors = warehouse.read(CONDOR_CANDIDATE, sessions=[night])
-    layers = warehouse.read(RATIO_SPREAD_CANDIDATE, sessions=[night])
-    keys = _keys(before, inputs.held, night)
-    expirations = {key.expiration for key in keys} | set(condors["expiration"]) | set(layers["expiration"])
-    expirations |= set(layers["far_expiration"].drop_nulls())
-    slices = warehouse.read_expirations(SLICE, night, sorted(expirations))
-    chain = priced_chain(
-        warehouse.read_expirations(OPTION_QUOTE, night, sorted(expirations)),
-        warehouse.read_expirations(OPTION_ANALYTICS, night, sorted(expirations)),
-        slices=slices,
-    )
-    statement = statement_in_force(inputs.accounts, night, default=_default_statement(settings))
-    runs_on = settings.book.decide_on == "paper"
-    cash = account_of(before, statement, runs_on=runs_on).cash
-    stepped = step(
-        before,
-        BookMarket(
-            session_date=night,
-            quotes=session_quotes(keys, chain, slices=slices, futures=futures, session_date=night),
-            settlements=inputs.settlements,
-            fill_slippage=settings.book.fill_slippage,
-            fee_spx=settings.fees.spx_option,
-            fee_vix=settings.fees.vix_option,
-            cash_rate=_cash_rate(settings, statement, cash),
-            held=inputs.held,
-        ),
-    )
-    book = with_statement(stepped.book, before, statement)
-    account = account_of(book, statement, runs_on=runs_on)
-    market = NightMarket(
-        session_date=night,
-        values=session_values(values, night, events=inputs.events, calendar=inputs.calendar),
-        vix=vix,
-        chain=chain,
-        condors=condors,
-        layers=layers,
-        account=account,
-        calendar=inputs.calendar,
-    )
+    session = _session_inputs(warehouse, before, night, settings, inputs=inputs)
+    own = night_settings(settings)
+    reached = session_book(before, session, own)
     term_structure = warehouse.read(TERM_STRUCTURE, sessions=[night])
-    months = term_structure.filter(pl.col("rank") <= 2).select("rank", "settle")
-    frozen = kept or _freeze(decide_night(book, market, night_settings(settings)), market, settings, months=months)
-    frozen = with_outcomes(frozen, stepped)
+    if kept is None:
+        decided = decide_night(reached.book, reached.market, own)
+        kept = _freeze(decided, reached.market, settings, term_structure=term_structure)
+    frozen = with_outcomes(kept, reached.stepped)
+    _gather(written, reached, session, before=before)
+    curve = VixCurve.of(term_structure, vix=session.vix) if session.vix is not None else None
+    tail = tail_rows(reached.book, session.chain, condors=session.condors, layers=session.layers, curve=curve)
     closed_at = option_close(night, calendar=inputs.calendar)
-    written.add({JOURNAL: journal_rows(frozen, written_at=closed_at)})
-    _gather(written, stepped, book, account, statement, spx=spx, vix=vix, futures=futures, before=before)
-    written.add(frozen.frames)
-    curve = VixCurve.of(term_structure, vix=vix) if vix is not None else None
-    written.add({TAIL_SCENARIO: tail_rows(book, chain, condors=condors, layers=layers, curve=curve)})
-    book = book.with_orders(frozen.orders())
+    written.add({**frozen.frames, TAIL_SCENARIO: tail, JOURNAL: journal_rows(frozen, written_at=closed_at)})
+    book = reached.book.with_orders(frozen.orders())
     written.sessions.append(night)
     written.states.append(
         {
             "session_date": night,
             "book": book_json(book),
-            "settled": _settled_json(before, stepped, inputs.settlements),
-            "held": _held_json(inputs.held),
+            "settled": _settled_json(before, night, inputs.settlements),
+            "held": _held_hash(inputs.held),
             "decided": frozen.as_json(),
         }
     )
     return book
 
 
-def _gather(
-    written: _Written,
-    stepped: Stepped,
-    book: Book,
-    account: Account,
-    statement: Statement,
-    *,
-    spx: float | None,
-    vix: float | None,
-    futures: Mapping[date, float],
-    before: Book,
-) -> None:
+def _session_inputs(
+    warehouse: Warehouse, before: Book, night: date, settings: Settings, *, inputs: _Inputs
+) -> SessionInputs:
+    values = rows_by_session(inputs.values, [night])[night]
+    condors = warehouse.read(CONDOR_CANDIDATE, sessions=[night])
+    layers = warehouse.read(RATIO_SPREAD_CANDIDATE, sessions=[night])
+    expirations = {key.expiration for key in book_keys(before, inputs.held, night)}
+    expirations |= set(condors["expiration"]) | set(layers["expiration"]) | set(layers["far_expiration"].drop_nulls())
+    slices, quotes, analytics = (
+        warehouse.read_expirations(table, night, sorted(expirations))
+        for table in (SLICE, OPTION_QUOTE, OPTION_ANALYTICS)
+    )
+    settles = warehouse.read(FUTURES_SETTLEMENT, sessions=[night]).select("expiration", "settle").sort("expiration")
+    return SessionInputs(
+        session_date=night,
+        values=session_values(values, night, events=inputs.events, calendar=inputs.calendar),
+        vix=_number(values["vix"]),
+        futures=dict(settles.iter_rows()),
+        chain=priced_chain(quotes, analytics, slices=slices),
+        slices=slices,
+        condors=condors,
+        layers=layers,
+        settlements=inputs.settlements,
+        held=inputs.held,
+        statement=statement_in_force(inputs.accounts, night, default=_default_statement(settings)),
+        calendar=inputs.calendar,
+    )
+
+
+def _gather(written: _Written, reached: SessionBook, session: SessionInputs, *, before: Book) -> None:
     """Add the rows of what happened to the book in a session."""
-    figures = {position.position_id: figures_of(position, vix=vix) for position in stepped.touched}
+    stepped, book, statement = reached.stepped, reached.book, session.statement
+    figures = {position.position_id: figures_of(position, vix=session.vix) for position in stepped.touched}
     paper = [figures[position.position_id] for position in book.positions if position.book == "paper"]
-    written.rows.add(stepped, figures=figures, spx=spx, futures=futures)
+    written.rows.add(stepped, figures=figures, spx=session.spx, futures=session.futures)
     restated = 0.0
-    if book.stated_on != before.stated_on and statement.equity is not None:
+    if book.stated_on != before.stated_on and before.stated_on is not None and statement.equity is not None:
         running = account_of(stepped.book, statement, runs_on=True).equity
-        restated = statement.equity - running if running is not None and before.stated_on is not None else 0.0
+        restated = statement.equity - running if running is not None else 0.0
     written.rows.add_account(
         book,
-        account,
+        reached.account,
         margin_loan_rate=statement.margin_loan_rate,
         restated=restated,
         margin=total_of(own.margin for own in paper),
@@ -339,12 +319,13 @@ def _gather(
     )
 
 
-def _freeze(decided: Decided, market: NightMarket, settings: Settings, *, months: pl.DataFrame) -> Frozen:
+def _freeze(decided: Decided, market: NightMarket, settings: Settings, *, term_structure: pl.DataFrame) -> Frozen:
     """Return a night's decisions with the versions of the rules that judged it and the prices at the time."""
     parameters = settings.rule_parameters()
     versions = {
         name: rule_version(rule, parameters[name], source=rule_source(rule.module)) for name, rule in RULES.items()
     }
+    months = term_structure.filter(pl.col("rank") <= 2).select("rank", "settle").sort("rank")
     return Frozen(
         market.session_date,
         {
@@ -418,18 +399,6 @@ def _write_statistics(warehouse: Warehouse, sessions: Sequence[date], *, require
         warehouse.write_changes(ENGINE_STATISTICS, statistics, sessions=sessions)
 
 
-def _keys(book: Book, held: Iterable[StatedPosition], night: date) -> set[OptionKey]:
-    legs = {leg.key for position in book.positions for leg in position.legs}
-    legs |= {leg.key for order in book.orders for leg in order.legs}
-    stated = {leg.key for position in held for leg in position.legs if leg.opened_on <= night}
-    return {key for key in legs | stated if key.expiration >= night}
-
-
-def _futures(warehouse: Warehouse, night: date) -> dict[date, float]:
-    rows = warehouse.read(FUTURES_SETTLEMENT, sessions=[night])
-    return dict(rows.select("expiration", "settle").sort("expiration").iter_rows())
-
-
 def _default_statement(settings: Settings) -> Statement:
     own = settings.account
     return Statement(
@@ -442,21 +411,13 @@ def _default_statement(settings: Settings) -> Statement:
     )
 
 
-def _cash_rate(settings: Settings, statement: Statement, cash: float | None) -> float:
-    """Return the interest on the engines' cash: at the loan rate while the account owes, unknown rates being 0."""
-    if cash is not None and cash < 0.0:
-        return statement.margin_loan_rate or 0.0
-    return settings.account.credit_rate
-
-
-def _settled_json(before: Book, stepped: Stepped, settlements: Mapping[tuple[str, date], Settlement]) -> str:
+def _settled_json(before: Book, night: date, settlements: Mapping[tuple[str, date], Settlement]) -> str:
     """Return the settlement values a session used or waited for, so that a later one makes it stale."""
-    night = stepped.book.session_date
     due = {
         (leg.key.root, leg.key.expiration)
         for position in before.positions
         for leg in position.legs
-        if night is not None and leg.key.expiration <= night
+        if leg.key.expiration <= night
     }
     found = [
         (root, day.isoformat(), settlements[root, day].value if (root, day) in settlements else None)
@@ -465,7 +426,7 @@ def _settled_json(before: Book, stepped: Stepped, settlements: Mapping[tuple[str
     return json.dumps(found)
 
 
-def _held_json(held: Iterable[StatedPosition]) -> str:
+def _held_hash(held: Iterable[StatedPosition]) -> str:
     return hashlib.sha256(repr(tuple(held)).encode()).hexdigest()
 
 

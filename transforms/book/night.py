@@ -40,7 +40,10 @@ NOTHING = Proposal(None, None, None)
 
 @dataclass(frozen=True)
 class NightSettings:
-    """How a night is decided: rule parameters by rule name, and what the engines are asked for."""
+    """How a night is decided: rule parameters by rule name, and what the engines are asked for.
+
+    credit_rate: interest on the engines' positive cash, decimal a year.
+    """
 
     parameters: Mapping[str, Parameters]
     decisions: DecisionParameters
@@ -50,6 +53,7 @@ class NightSettings:
     tighten: Tighten = "short_strikes"
     tighten_delta: float = 0.30
     roll_match: RollMatch = "vega"
+    credit_rate: float = 0.0
 
     @property
     def basis(self) -> ShareBasis:
