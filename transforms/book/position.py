@@ -160,6 +160,8 @@ class OpenPosition:
     @cached_property
     def _covered(self) -> tuple[float, tuple[OpenLeg, ...]]:
         """What the legs can owe but for the uncovered calls, dollars, and these."""
+        if self.worst_payoff is not None and len({(leg.root, leg.expiration) for leg in self.legs}) == 1:
+            return max(-self.worst_payoff, 0.0), ()
         owed, uncovered = 0.0, []
         for group in _covering_groups(self.legs):
             covered, bare = _without_uncovered_calls(group)

@@ -18,11 +18,16 @@ Candidate = Mapping[str, Any]
 
 
 class Proposal(NamedTuple):
-    """An offer with what it rests on: the sizing, and the row of the candidate sized; None where there is none."""
+    """An offer with what it rests on: the sizing, and the row of the candidate sized; None where there is none.
+
+    opened: the position it opens, as filled at its package limit, None at 0 contracts; its id is the candidate's, or
+    that of the layer rolled.
+    """
 
     offer: Offer | None
     sizing: Sizing | None
     candidate: dict[str, Any] | None
+    opened: OpenPosition | None = None
 
 
 def candidate_legs(candidate: Candidate, contracts: int) -> tuple[OpenLeg, ...]:
@@ -88,24 +93,43 @@ def best_that_fits(candidates: pl.DataFrame, standing: Standing, *, book: OpenBo
     If none does, the first is returned with its sizing at 0 contracts and the limit that binds. The note says which
     better ones did not fit and why. Without candidates all is None.
     """
-    first: Proposal | None = None
+    first: tuple[Candidate, Sizing] | None = None
     refused: dict[str, list[int]] = {}
     for candidate in candidates.sort("rank").iter_rows(named=True):
         unit = unit_trade(candidate, standing)
         sizing = sized(unit, standing.account, book=book, limits=standing.limits)
-        package = packaged(candidate_legs(candidate, 1), standing.chain, terms=standing.terms)
-        why = package.fault if sizing.contracts else sizing.binding_limit
-        if why is None:
-            note = "; ".join((f"rank {candidate['rank']}: {candidate['candidate_id']}", *_refusals(refused)))
-            return Proposal(_opening(package, sizing, unit=unit, engine=engine, note=note), sizing, candidate)
-        refused.setdefault(why, []).append(candidate["rank"])
-        if first is None:
-            none = Offer(engine, () if package.fault else package.offered(), 0, binding_limit=sizing.binding_limit)
-            first = Proposal(none, replace(sizing, contracts=0), candidate)
-    if first is None or first.offer is None:
-        return Proposal(None, None, None)
-    note = "; ".join(("no candidate fits", *_refusals(refused)))
-    return first._replace(offer=replace(first.offer, note=note))
+        first = first or (candidate, sizing)
+        why = sizing.binding_limit
+        if sizing.contracts:
+            package = packaged(candidate_legs(candidate, 1), standing.chain, terms=standing.terms)
+            if package.fault is None:
+                note = "; ".join((f"rank {candidate['rank']}: {candidate['candidate_id']}", *_refusals(refused)))
+                return Proposal(
+                    offer=_opening(package, sizing, unit=unit, engine=engine, note=note),
+                    sizing=sizing,
+                    candidate=candidate,
+                    opened=opened_position(
+                        candidate, sizing.contracts, position_id=candidate["candidate_id"], terms=standing.terms
+                    ),
+                )
+            why = package.fault
+        refused.setdefault(why or "", []).append(candidate["rank"])
+    return Proposal(None, None, None) if first is None else _none_fits(*first, standing, refused=refused, engine=engine)
+
+
+def _none_fits(
+    candidate: Candidate, sizing: Sizing, standing: Standing, *, refused: Mapping[str, list[int]], engine: Engine
+) -> Proposal:
+    """Return the first candidate at 0 contracts, with why none fits."""
+    package = packaged(candidate_legs(candidate, 1), standing.chain, terms=standing.terms)
+    offer = Offer(
+        engine,
+        () if package.fault else package.offered(),
+        0,
+        binding_limit=None if package.fault else sizing.binding_limit,
+        note="; ".join(("no candidate fits", *_refusals(refused))),
+    )
+    return Proposal(offer, replace(sizing, contracts=0), dict(candidate))
 
 
 def _opening(package: Package, sizing: Sizing, *, unit: UnitTrade, engine: Engine, note: str) -> Offer:

@@ -37,18 +37,31 @@ def position_after(position: OpenPosition, offer: Offer, *, terms: Terms) -> Ope
 
     None if no leg is left. A roll opens another position: that is closing this one and `opened_position`.
     """
-    if offer.contracts == 0:
-        return position
-    traded = [
+    cash, fees = cash_at_limit(offer, terms=terms)
+    return _traded(position, _legs(offer), cash=cash, fees=fees) if offer.contracts else position
+
+
+def after_change(standing: Standing, position: OpenPosition, offer: Offer) -> Standing:
+    """Return the standing once an offer that widens, tightens, reduces or closes a position is filled at its limit."""
+    cash, _ = cash_at_limit(offer, terms=standing.terms)
+    return standing.replaced(position, position_after(position, offer, terms=standing.terms), cash=cash)
+
+
+def cash_at_limit(offer: Offer, *, terms: Terms) -> tuple[float, float]:
+    """Return what an offer brings at its limit after fees, negative if it costs, and the fees in it, dollars."""
+    fees = math.fsum(abs(leg.quantity) * terms.fee(leg.root) for leg in _legs(offer))
+    return offer.contracts * MULTIPLIER * (offer.limit_price or 0.0) - fees, fees
+
+
+def _legs(offer: Offer) -> list[OpenLeg]:
+    """Return the options an offer trades, contracts in all."""
+    return [
         OpenLeg(
             leg.root, leg.expiration, leg.strike or 0.0, leg.option_type or "call",
             offer.contracts * (leg.quantity if leg.side == "buy" else -leg.quantity),
         )
         for leg in offer.legs
     ]  # fmt: skip
-    fees = sum(abs(leg.quantity) * terms.fee(leg.root) for leg in traded)
-    cash = offer.contracts * MULTIPLIER * (offer.limit_price or 0.0) - fees
-    return _traded(position, traded, cash=cash, fees=fees)
 
 
 def after_package(position: OpenPosition, package: Package, contracts: int) -> OpenPosition | None:

@@ -12,7 +12,7 @@ from transforms.engines.offers.candidate import (
     opened_position,
     unit_trade,
 )
-from transforms.engines.offers.change import closing_legs, offered_change, refusal
+from transforms.engines.offers.change import cash_at_limit, closing_legs, offered_change, refusal
 from transforms.engines.offers.package import packaged
 from transforms.engines.offers.standing import Standing
 from transforms.engines.roll import LayerUnit, RolledSize, RollMatch, next_layer, rolled_size
@@ -70,7 +70,15 @@ def rolled(
         f"{packages * package.expected_cost:,.2f} dollars, {_ratios(wanted, contracts)}"
     )
     offer = offered_change(position, after, package, contracts=packages, note=note, limit=limit)
-    return Proposal(offer, sizing, candidate)
+    return Proposal(offer, sizing, candidate, after)
+
+
+def after_roll(standing: Standing, position: OpenPosition, proposal: Proposal) -> Standing:
+    """Return the standing once a roll is filled at its limit: the new layer under the old one's id and condor."""
+    if proposal.offer is None or proposal.opened is None:
+        return standing
+    cash, _ = cash_at_limit(proposal.offer, terms=standing.terms)
+    return standing.replaced(position, proposal.opened, cash=cash)
 
 
 def _too_few(wanted: RolledSize, sizing: Sizing, match: RollMatch) -> str:

@@ -17,7 +17,7 @@ from tests.transforms.engines.offers.evenings import (
     trade,
 )
 from transforms.book.position import OpenLeg, OpenPosition
-from transforms.engines.offers.candidate import opened_position
+from transforms.engines.offers.candidate import Proposal, opened_position
 from transforms.engines.offers.change import closing, position_after
 from transforms.engines.offers.condor import condor_offer, tightened, widened
 from transforms.engines.offers.package import Terms
@@ -90,7 +90,7 @@ def test_if_no_condor_fits_the_first_says_why() -> None:
     assert proposal.offer.binding_limit == proposal.sizing.binding_limit == "trade_risk"
     assert proposal.offer.note == "no candidate fits; ranks 1-40 fit at no size (trade_risk)"
     assert proposal.offer.legs
-    assert proposal.offer.limit_price is None
+    assert (proposal.offer.limit_price, proposal.opened) == (None, None)
 
 
 def test_an_account_not_stated_opens_nothing() -> None:
@@ -100,7 +100,7 @@ def test_an_account_not_stated_opens_nothing() -> None:
 
 
 def test_without_candidates_there_is_no_offer() -> None:
-    assert condor_offer(evening().condors.clear(), standing(CHAIN, account=ACCOUNT)) == (None, None, None)
+    assert condor_offer(evening().condors.clear(), standing(CHAIN, account=ACCOUNT)) == Proposal(None, None, None)
 
 
 def test_a_candidate_whose_quotes_are_gone_is_passed_over() -> None:
@@ -122,6 +122,7 @@ def test_fees_ticks_and_slippage_are_those_of_the_terms() -> None:
     assert offer.max_loss_change == pytest.approx(2 * (100.0 * (100.0 - 15.0) + 2.6))
     opened = opened_position(candidate, 2, position_id="new", terms=terms)
     assert opened.capital_at_risk == pytest.approx(offer.max_loss_change)
+    assert proposal.opened == dataclasses.replace(opened, position_id=candidate["candidate_id"])
     assert (opened.structure, opened.engine, opened.contracts) == ("iron_condor", "condor", 2)
 
 

@@ -19,7 +19,7 @@ from tests.transforms.engines.offers.evenings import (
 )
 from transforms.engines.margin import backspread_margin, naked_call_margin
 from transforms.engines.offers.candidate import candidate_legs, opened_position, unit_trade
-from transforms.engines.offers.layer import layer_offer, rolled
+from transforms.engines.offers.layer import after_roll, layer_offer, rolled
 from transforms.engines.offers.package import Terms
 from transforms.engines.sizing import Account, Limits
 
@@ -159,7 +159,12 @@ def test_a_layer_moves_to_the_best_candidate_of_the_next_month_at_its_vega() -> 
     assert offer.limit_price == pytest.approx(limit_of_legs(offer))
     n_options = sum(abs(leg.quantity) for leg in trade(offer))
     assert offer.expected_cost == pytest.approx(-100.0 * offer.contracts * offer.limit_price + 1.5 * n_options)
-    after = opened_position(row, contracts, position_id="new", terms=now.terms)
+    after = opened_position(row, contracts, position_id="l", terms=now.terms)
+    assert proposal.opened == after
+    then = after_roll(now, held, proposal)
+    assert then.positions[-1] == after
+    assert then.account.cash == pytest.approx(300_000.0 - offer.expected_cost)
+    assert after_roll(now, held, rolled(held, LAYERS.clear(), now)) is now
     assert offer.max_loss_change == pytest.approx(after.capital_at_risk - held.capital_at_risk)
     assert offer.binding_limit == "roll_match"
     ratio = contracts * vega(candidate_legs(row, 1)) / vega(held.legs)

@@ -9,7 +9,7 @@ import pytest
 from tests.transforms.engines.chains import SESSION
 from tests.transforms.engines.offers.evenings import condor, evening, layer, standing
 from transforms.book.position import OpenPosition
-from transforms.engines.offers.change import position_after
+from transforms.engines.offers.change import after_change
 from transforms.engines.offers.reduction import reduction
 from transforms.engines.offers.standing import Standing
 from transforms.engines.sizing import Account, Limits
@@ -24,10 +24,7 @@ def after(now: Standing, offers: dict[str, object]) -> Standing:
     """The standing once every offer is filled at its limit."""
     for held in now.positions:
         if held.position_id in offers:
-            offer = offers[held.position_id]
-            n_options = sum(leg.quantity for leg in offer.legs)
-            cash = offer.contracts * (100.0 * offer.limit_price - 1.5 * n_options)
-            now = now.replaced(held, position_after(held, offer, terms=now.terms), cash=cash)
+            now = after_change(now, held, offers[held.position_id])
     return now
 
 
