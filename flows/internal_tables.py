@@ -17,6 +17,8 @@ EDITION_TABLES = tuple(
         "core.treasury_rate",
         "core.economic_event",
         "core.settlement_value",
+        "core.account_state",
+        "core.held_position",
     )
 )
 SNAPSHOT_SCHEMA: dict[str, pl.DataType] = {**SUMMARY_SCHEMA, "chosen": pl.Boolean(), "refusal": pl.String()}

@@ -235,13 +235,14 @@ class Warehouse:
         """Return `session_date`, `source_sha256`: which files hold core rows of which session.
 
         An economic event counts a month ahead of its day, because rules look ahead to it; a settlement value on its
-        expiration.
+        expiration, a held leg on the session in which it was opened.
         """
         dated = [table for table in EDITION_TABLES if table.session_column]
         parts = [f"select distinct session_date, source_sha256 from {table.full_name}" for table in dated]
         parts.append("select distinct session_date, source_sha256 from meta.snapshot where chosen")
         parts.append("select distinct event_date - 31 as session_date, source_sha256 from core.economic_event")
         parts.append("select distinct expiration as session_date, source_sha256 from core.settlement_value")
+        parts.append("select distinct opened_on as session_date, source_sha256 from core.held_position")
         return self.query(
             "select distinct cast(session_date as date) as session_date, source_sha256 from ("
             + " union all ".join(parts)

@@ -42,6 +42,8 @@ SOURCE_MODULES = (
     "constituent_breadth",
     "fomc_list",
     "macro_events",
+    "account_state",
+    "held_position",
     "unusable",
 )
 

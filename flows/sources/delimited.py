@@ -93,6 +93,7 @@ def read_lines(
     optional: Mapping[str, Sequence[str]] | None = None,
     known: Collection[str] = (),
     table: Table,
+    remedy: str = "download the file again with all its columns",
 ) -> Lines:
     """Return the data lines under the header.
 
@@ -106,6 +107,8 @@ def read_lines(
         Lower-case names that belong to the layout but are not read.
     table
         Table that unreadable lines were meant for.
+    remedy
+        What to do about a missing column.
 
     Raises
     ------
@@ -126,7 +129,7 @@ def read_lines(
     if missing:
         raise RefusedFile(
             f"{delivery.name}: {len(missing)} of {len(required)} required columns are missing ({', '.join(missing)}); "
-            f"the header has {', '.join(filter(None, names))}; download the file again with all its columns"
+            f"the header has {', '.join(filter(None, names))}; {remedy}"
         )
     data = [line for line in lines[position + 1 :] if line and not line.isspace()]
     if not data:

@@ -13,6 +13,10 @@ with used as (
     select 'core.economic_event' as table_name, source_sha256 from core.economic_event
     union all
     select 'core.settlement_value' as table_name, source_sha256 from core.settlement_value
+    union all
+    select 'core.account_state' as table_name, source_sha256 from core.account_state
+    union all
+    select 'core.held_position' as table_name, source_sha256 from core.held_position
 )
 
 select

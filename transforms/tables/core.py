@@ -161,7 +161,7 @@ ACCOUNT_STATE = Table(
     (
         SESSION,
         Column("equity", F64, "Account equity, dollars.", nullable=False),
-        number("cash", "Cash, dollars.", low=0.0),
+        number("cash", "Cash, dollars, negative where it is borrowed; null if not stated."),
         number("marketable_securities", "Securities not pledged elsewhere, dollars.", low=0.0),
         number("receivables", "Receivables, dollars.", low=0.0),
         number("current_liabilities", "Liabilities due within a year, dollars.", low=0.0),
