@@ -9,7 +9,7 @@ import pytest
 from tests.transforms.engines.chains import SESSION
 from tests.transforms.engines.offers.evenings import condor, evening, layer, standing
 from transforms.book.position import OpenPosition
-from transforms.engines.offers.change import after_change
+from transforms.engines.offers.change import after_change, closing
 from transforms.engines.offers.reduction import reduction
 from transforms.engines.offers.standing import Standing
 from transforms.engines.sizing import Account, Limits
@@ -48,6 +48,17 @@ def test_the_fewest_contracts_of_the_layer_bring_its_share_back() -> None:
     left = next(held for held in then.positions if held.position_id == "l")
     assert left.contracts == left.packages == 10 - offer.contracts
     assert offer.max_loss_change == pytest.approx(left.capital_at_risk - layer(n=10).capital_at_risk)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_no_contract_more_is_closed_than_must_be(n: int) -> None:
+    # The share allowed is that of ten contracts less n, as they stand once n are closed.
+    held, against = condor(n=2), layer(n=10)
+    now = standing(CHAIN, held, against, account=ACCOUNT)
+    part = dataclasses.replace(closing(against, now), contracts=n)
+    share = after(now, {"l": part}).measured().value("layer_share")
+    just = dataclasses.replace(now, limits=Limits(layer_share=share))
+    assert reduction(just, ["layer_share"])["l"].contracts == n
 
 
 def test_after_the_layers_the_newest_condor_is_reduced() -> None:
