@@ -92,12 +92,20 @@ def test_unlimited_loss_and_no_open_condor_allow_nothing() -> None:
     assert limit_of(alone, "layer_share").reason == "no condor is open"
 
 
+def test_what_opening_costs_leaves_the_quick_assets() -> None:
+    # 1,000 dollars of cash; each contract takes 100 of it and claims 100 of margin: 5 leave 500 for 500.
+    account = Account(1e6, 1_000.0, 0.0, 0.0, 0.0)
+    unit = UnitTrade("condor", worst_loss=1.0, margin=100.0, outlay=100.0)
+    answer = sized(unit, account, book=OpenBook())
+    assert (answer.contracts, answer.binding_limit) == (5, "quick_ratio")
+
+
 def test_no_claims_at_all_pass_the_quick_ratio() -> None:
     unit = dataclasses.replace(CONDOR, margin=0.0)
     assert limit_of(sized(unit, ACCOUNT, book=OpenBook()), "quick_ratio").measured == math.inf
 
 
-@pytest.mark.parametrize("name", ["worst_loss", "margin", "size_at_touch"])
+@pytest.mark.parametrize("name", ["worst_loss", "margin", "size_at_touch", "outlay"])
 def test_a_negative_measure_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         sized(dataclasses.replace(LAYER, **{name: -1}), ACCOUNT, book=BOOK)
