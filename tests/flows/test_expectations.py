@@ -55,8 +55,9 @@ def sound_row(table: Table, number: int, **changes: Any) -> Row:
     for name, value in (("close", 100.0), ("session_date", SESSION), ("source_sha256", HASHES[0])):
         if name in row:
             row[name] = value
-    key = next(name for name in ("expiration", "tenor_days", "event_date", "session_date") if name in table.key)
-    unique = {"expiration": date(2024, 1, 1) + timedelta(days=number), "tenor_days": number + 1}
+    places = ("expiration", "tenor_days", "event_date", "session_date", "leg")
+    key = next(name for name in places if name in table.key)
+    unique = {"leg": number + 1, "expiration": date(2024, 1, 1) + timedelta(days=number), "tenor_days": number + 1}
     days = TRADING_DAYS[number % len(TRADING_DAYS)]
     return row | {key: unique.get(key, days)} | changes
 

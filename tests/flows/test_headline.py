@@ -37,7 +37,7 @@ def test_evaluating_again_changes_nothing_and_keeps_an_older_code_version(home: 
         with warehouse.transaction():
             warehouse.write_meta("meta.night", nights)
             warehouse.write_changes(SIGNAL_DAILY, signals)
-        assert evaluate_nights(warehouse, sessions=[], settings=RAW) == []
+        assert evaluate_nights(warehouse) == []
         assert warehouse.read(SIGNAL_DAILY).equals(signals)
 
 

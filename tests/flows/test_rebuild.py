@@ -32,15 +32,17 @@ def test_without_warehouse_and_published_the_same_bytes_and_every_note_come_back
     journal.write_note(home, text="naïve — second thought", session=None, now=LATER)
     import_paths(home, [], now=LATER)
     before = snapshot_hashes(home.published)
-    notes = published_rows(home.published, JOURNAL)["note"].to_list()
+    entries = published_rows(home.published, JOURNAL)
+    notes = entries.filter(pl.col("kind") == "note")["note"].to_list()
     assert sorted(notes) == ["before the loss: skew looked rich", "naïve — second thought"]
+    assert entries.filter(pl.col("kind") == "considered").height >= len(NIGHTS)
     home.warehouse.unlink()
     shutil.rmtree(home.published)
     result = rebuild(home, settings=Settings(), now=LATER)
     assert result.sessions == list(NIGHTS)
     assert snapshot_hashes(home.published) == before
     assert published_nights(home.published) == list(NIGHTS)
-    assert published_rows(home.published, JOURNAL)["note"].to_list() == notes
+    assert published_rows(home.published, JOURNAL).equals(entries)
 
 
 def test_a_damaged_warehouse_is_replaced(home: Home) -> None:

@@ -292,4 +292,6 @@ def _residual_share(daily: pl.DataFrame, sessions: pl.DataFrame) -> pl.DataFrame
 
 def _sum(frame: pl.DataFrame, name: str, *, alias: str) -> pl.DataFrame:
     """Return the sum of a column by session, added up in the order of the rows."""
-    return frame.group_by("session_date", maintain_order=True).agg(pl.col(name).sum().alias(alias))
+    # A running sum, because a plain one is added up as the threads divide the rows.
+    running = pl.col(name).fill_null(0.0).cum_sum().last()
+    return frame.group_by("session_date", maintain_order=True).agg(running.alias(alias))

@@ -46,7 +46,12 @@ def dislocation_daily(
         residual_bucket.filter(is_spx)
         .sort("session_date", "root", "delta_bucket", "dte_bucket")
         .group_by("session_date", maintain_order=True)
-        .agg((pl.col("sum_squared_residual").sum() / pl.col("n_quotes").sum()).sqrt().alias("residual_dispersion"))
+        # A running sum is added up in the order of its rows; a plain one as the threads divide them.
+        .agg(
+            (pl.col("sum_squared_residual").cum_sum().last() / pl.col("n_quotes").sum())
+            .sqrt()
+            .alias("residual_dispersion")
+        )
     )
     locks = (
         mispricing.filter((pl.col("confidence") == "executable") & ~pl.col("from_flagged_quotes"))
