@@ -98,7 +98,7 @@ class _Inputs:
     @classmethod
     def of(cls, warehouse: Warehouse, calendar: TradingCalendar) -> "_Inputs":
         levels = warehouse.read(INDEX_LEVEL)
-        settled = settlement_values(warehouse.read(SETTLEMENT_VALUE), levels)
+        settled = settlement_values(warehouse.read(SETTLEMENT_VALUE), levels, calendar=calendar)
         return cls(
             values=market_value_daily(
                 **{name: warehouse.read(BY_NAME[table]) for name, table in VALUES_FROM.items()}, calendar=calendar

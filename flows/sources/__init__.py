@@ -42,6 +42,7 @@ SOURCE_MODULES = (
     "constituent_breadth",
     "fomc_list",
     "macro_events",
+    "settlement_value",
     "account_state",
     "held_position",
     "unusable",
