@@ -125,7 +125,7 @@ def _rolling_correlation(left: Floats, right: Floats, *, window: int) -> Floats:
     result = np.full(left.size, np.nan)
     if left.size < window:
         return result
-    views = [np.lib.stride_tricks.sliding_window_view(values, window) for values in (left, right)]
+    views = [np.lib.stride_tricks.sliding_window_view(values, window).copy() for values in (left, right)]
     deviations = [view - view.mean(axis=1, keepdims=True) for view in views]
     moves = np.all([np.ptp(view, axis=1) > STILL for view in views], axis=0)
     a, b = deviations
@@ -188,35 +188,30 @@ def _capital_cost(
     book: BookTables, events: pl.DataFrame, daily: pl.DataFrame, *, required_return: float | None
 ) -> pl.DataFrame:
     """Return `session_date`, `wacc`, `wacc_alternative`."""
-    received = (
-        events.group_by("position_id", "session_date", maintain_order=True)
-        .agg((pl.col("cash") + pl.col("fees")).sum().alias("received"))
-        .sort("position_id", "session_date")
-        .select(
-            "session_date",
-            "position_id",
-            pl.col("received").cum_sum().over("position_id", order_by="session_date").alias("premium"),
-        )
+    by_position = events.with_columns(pl.col("cash") + pl.col("fees")).sort("position_id", "session_date", "event")
+    received = _sum(by_position, "cash", alias="received", by=("position_id", "session_date")).select(
+        "session_date",
+        "position_id",
+        pl.col("received").cum_sum().over("position_id", order_by="session_date").alias("premium"),
     )
-    weight = pl.col("margin")
     open_now = (
         daily.filter("is_open")
-        .select("session_date", "position_id", "margin", "days_to_expiry")
+        .with_columns((pl.col("margin") * pl.col("days_to_expiry")).alias("margin_days"))
         .join_asof(received, on="session_date", by="position_id", strategy="backward", check_sortedness=False)
-        .group_by("session_date", maintain_order=True)
-        .agg(
-            pl.col("premium").sum().alias("net_premium"),
-            ((weight * pl.col("days_to_expiry")).sum() / weight.sum()).alias("tenor_days"),
-        )
     )
+    sums = [
+        _sum(open_now, name, alias=alias)
+        for name, alias in (("premium", "net_premium"), ("margin_days", "margin_days"), ("margin", "open_margin"))
+    ]
     margin = _wide(book.engine_daily, "margin").select(
         "session_date", (pl.col("margin_condor") + pl.col("margin_second")).alias("margin")
     )
     account = book.account_daily.select("session_date", "cash", "marketable_securities", "margin_loan_rate")
-    funding = (
-        margin.join(open_now, on="session_date", how="left", validate="1:1")
-        .join(account, on="session_date", how="left", validate="1:1")
-        .with_columns(pl.col("tenor_days").fill_nan(None))
+    funding = margin.join(account, on="session_date", how="left", validate="1:1")
+    for own in sums:
+        funding = funding.join(own, on="session_date", how="left", validate="1:1")
+    funding = funding.with_columns(
+        pl.when(pl.col("open_margin") > 0.0).then(pl.col("margin_days") / pl.col("open_margin")).alias("tenor_days")
     )
     rates = box_rates(book.box_curve, funding.select("session_date", "tenor_days"))
     return cost_of_capital(
@@ -290,8 +285,11 @@ def _residual_share(daily: pl.DataFrame, sessions: pl.DataFrame) -> pl.DataFrame
     )
 
 
-def _sum(frame: pl.DataFrame, name: str, *, alias: str) -> pl.DataFrame:
-    """Return the sum of a column by session, added up in the order of the rows."""
-    # A running sum, because a plain one is added up as the threads divide the rows.
-    running = pl.col(name).fill_null(0.0).cum_sum().last()
-    return frame.group_by("session_date", maintain_order=True).agg(running.alias(alias))
+def _sum(frame: pl.DataFrame, name: str, *, alias: str, by: tuple[str, ...] = ("session_date",)) -> pl.DataFrame:
+    """Return the sum of a column by session, or `by` other columns, along which the rows are sorted; null counts as 0.
+
+    Added up row by row: the sums of a group_by depend in their last bits on what other rows there are.
+    """
+    run = frame.select(pl.struct(by).rle_id()).to_series().to_numpy()
+    sums = np.bincount(run, weights=frame[name].cast(pl.Float64).fill_null(0.0).to_numpy())
+    return frame.select(by).unique(maintain_order=True).with_columns(pl.Series(alias, sums, dtype=pl.Float64))

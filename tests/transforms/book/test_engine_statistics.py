@@ -179,6 +179,15 @@ def test_later_rows_change_nothing(seed: int, calendar: TradingCalendar) -> None
         assert engine_correlations(then.engine_daily).equals(correlations.filter(pl.col("session_date") <= last))
 
 
+def test_later_years_change_nothing_of_a_session(calendar: TradingCalendar) -> None:
+    book = random_book(calendar, n_sessions=700, seed=7)
+    asked = [sessions_of(book)[number] for number in (1, 60, 333, 520)]
+    whole = engine_statistics(book, required_return=RETURN, only_sessions=asked)
+    for number, last in enumerate(asked):
+        own = engine_statistics(until(book, last), required_return=RETURN, only_sessions=[last])
+        assert own.equals(whole[number])
+
+
 def test_the_order_of_rows_changes_nothing(book: BookTables, rows: pl.DataFrame) -> None:
     assert engine_statistics(shuffled(book, seed=2), required_return=RETURN).equals(rows)
 
