@@ -96,7 +96,7 @@ class _Inputs:
     calendar: TradingCalendar
 
     @classmethod
-    def of(cls, warehouse: Warehouse, calendar: TradingCalendar) -> "_Inputs":
+    def of(cls, warehouse: Warehouse, calendar: TradingCalendar, *, first: date) -> "_Inputs":
         levels = warehouse.read(INDEX_LEVEL)
         settled = settlement_values(warehouse.read(SETTLEMENT_VALUE), levels, calendar=calendar)
         return cls(
@@ -107,8 +107,8 @@ class _Inputs:
             accounts=warehouse.read(ACCOUNT_STATE),
             held=stated_positions(warehouse.read(HELD_POSITION)),
             settlements={
-                (row["root"], row["expiration"]): Settlement(row["value"], row["source"], row["exact"])
-                for row in settled.to_dicts()
+                (row["root"], row["expiration"]): Settlement(row["value"], row["source"], row["exact"], row["fixed_on"])
+                for row in settled.filter(pl.col("fixed_on") >= first).to_dicts()
             },
             calendar=calendar,
         )
@@ -143,7 +143,9 @@ def step_nights(
     """
     nights = sorted(settings)
     anew = set(decide)
-    inputs = _Inputs.of(warehouse, calendar)
+    if not nights:
+        return []
+    inputs = _Inputs.of(warehouse, calendar, first=nights[0])
     first = _first_to_step(warehouse, nights, anew, inputs)
     if first is None:
         return []
@@ -417,13 +419,17 @@ def _settled_json(before: Book, night: date, settlements: Mapping[tuple[str, dat
         (leg.key.root, leg.key.expiration)
         for position in before.positions
         for leg in position.legs
-        if leg.key.expiration <= night
+        if leg.key.expiration <= night or _is_fixed(settlements.get((leg.key.root, leg.key.expiration)), night)
     }
     found = [
         (root, day.isoformat(), settlements[root, day].value if (root, day) in settlements else None)
         for root, day in sorted(due)
     ]
     return json.dumps(found)
+
+
+def _is_fixed(settlement: Settlement | None, night: date) -> bool:
+    return settlement is not None and settlement.fixed_on <= night
 
 
 def _held_hash(held: Iterable[StatedPosition]) -> str:

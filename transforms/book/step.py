@@ -33,18 +33,22 @@ ADJUSTMENTS = ("widen_condor", "tighten_condor")
 
 @dataclass(frozen=True)
 class Settlement:
-    """The value options of one root and expiration settle to, points; not exact where it stands in for the official."""
+    """The value options of one root and expiration settle to, points; not exact where it stands in for the official.
+
+    fixed_on: the session on which it is fixed; none before may use it.
+    """
 
     value: float
     source: str
     exact: bool
+    fixed_on: date
 
 
 @dataclass(frozen=True)
 class BookMarket:
     """What a step reads of a session.
 
-    settlements: by root and expiration, of expirations up to the session. cash_rate: interest on the engines' cash,
+    settlements: by root and expiration, of any day. cash_rate: interest on the engines' cash,
     decimal a year (the margin loan rate while the account's cash is negative). held: the user's positions, as stated.
     """
 
@@ -141,7 +145,7 @@ class _Session:
         today, kept, paid, details = self.market.session_date, [], 0.0, []
         for leg in position.legs:
             value = self.market.settlements.get((leg.key.root, leg.key.expiration))
-            if leg.key.expiration > today or value is None:
+            if value is None or value.fixed_on > today:
                 kept.append(leg)
                 continue
             self.attributions[position.position_id].append(settled(leg, value.value, on=today))
