@@ -17,15 +17,14 @@ from flows.internal_tables import BOOK_SCHEMA, DECIDED_SCHEMA
 from flows.provenance import rule_source
 from flows.settings import Settings
 from flows.warehouse import Warehouse
-from transforms.book.account import Statement, account_of, statement_in_force
+from transforms.book.account import Statement, statement_in_force
 from transforms.book.decided import Frozen
 from transforms.book.engine_statistics import BookTables, engine_correlations, engine_statistics
-from transforms.book.figures import figures_of, total_of
 from transforms.book.held import StatedPosition, stated_positions
 from transforms.book.journal import journal_rows, with_outcomes
 from transforms.book.night import Decided, NightMarket, NightSettings, decide_night
 from transforms.book.rows import BookRows
-from transforms.book.session import SessionBook, SessionInputs, book_keys, session_book
+from transforms.book.session import SessionInputs, book_keys, gather, session_book
 from transforms.book.settlement import settlement_values
 from transforms.book.state import Book, book_from_json, book_json
 from transforms.book.step import Settlement
@@ -253,7 +252,7 @@ def _step_night(
         decided = decide_night(reached.book, reached.market, own)
         kept = _freeze(decided, reached.market, settings, term_structure=term_structure)
     frozen = with_outcomes(kept, reached.stepped)
-    _gather(written, reached, session, before=before)
+    gather(written.rows, reached, session, before=before)
     curve = VixCurve.of(term_structure, vix=session.vix) if session.vix is not None else None
     tail = tail_rows(reached.book, session.chain, condors=session.condors, layers=session.layers, curve=curve)
     closed_at = option_close(night, calendar=inputs.calendar)
@@ -298,26 +297,6 @@ def _session_inputs(
         held=inputs.held,
         statement=statement_in_force(inputs.accounts, night, default=_default_statement(settings)),
         calendar=inputs.calendar,
-    )
-
-
-def _gather(written: _Written, reached: SessionBook, session: SessionInputs, *, before: Book) -> None:
-    """Add the rows of what happened to the book in a session."""
-    stepped, book, statement = reached.stepped, reached.book, session.statement
-    figures = {position.position_id: figures_of(position, vix=session.vix) for position in stepped.touched}
-    paper = [figures[position.position_id] for position in book.positions if position.book == "paper"]
-    written.rows.add(stepped, figures=figures, spx=session.spx, futures=session.futures)
-    restated = 0.0
-    if book.stated_on != before.stated_on and before.stated_on is not None and statement.equity is not None:
-        running = account_of(stepped.book, statement, runs_on=True).equity
-        restated = statement.equity - running if running is not None else 0.0
-    written.rows.add_account(
-        book,
-        reached.account,
-        margin_loan_rate=statement.margin_loan_rate,
-        restated=restated,
-        margin=total_of(own.margin for own in paper),
-        open_max_loss=total_of(own.capital_at_risk for own in paper),
     )
 
 

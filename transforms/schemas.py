@@ -19,6 +19,7 @@ from transforms.tables.book import (
     POSITION_DAILY,
     POSITION_EVENT,
     POSITION_LEG,
+    REPLAY_DAILY,
 )
 from transforms.tables.columns import BOOL, DATE, F64, I64, OPTION_ROOTS, SNAPSHOT_KINDS, STR, TS, count, number, text
 from transforms.tables.core import (
@@ -116,6 +117,7 @@ __all__ = [
     "RATIO_SPREAD_CANDIDATE",
     "RATIO_SPREAD_SCENARIO",
     "REJECTED_ROW",
+    "REPLAY_DAILY",
     "RESIDUAL_BUCKET_DAILY",
     "RULE_EVALUATION",
     "RULE_TABLES",

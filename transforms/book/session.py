@@ -8,8 +8,10 @@ from typing import cast
 import polars as pl
 
 from transforms.book.account import Statement, account_of, with_statement
+from transforms.book.figures import figures_of, total_of
 from transforms.book.held import StatedPosition
 from transforms.book.night import NightMarket, NightSettings
+from transforms.book.rows import BookRows
 from transforms.book.session_quotes import session_quotes
 from transforms.book.state import Book, OptionKey
 from transforms.book.step import BookMarket, Settlement, Stepped, step
@@ -102,3 +104,23 @@ def session_book(before: Book, session: SessionInputs, settings: NightSettings) 
         calendar=session.calendar,
     )
     return SessionBook(book, stepped, account, market)
+
+
+def gather(rows: BookRows, reached: SessionBook, session: SessionInputs, *, before: Book) -> None:
+    """Add what happened to the book in a session to its rows."""
+    stepped, book, statement = reached.stepped, reached.book, session.statement
+    figures = {position.position_id: figures_of(position, vix=session.vix) for position in stepped.touched}
+    paper = [figures[position.position_id] for position in book.positions if position.book == "paper"]
+    rows.add(stepped, figures=figures, spx=session.spx, futures=session.futures)
+    restated = 0.0
+    if book.stated_on != before.stated_on and before.stated_on is not None and statement.equity is not None:
+        running = account_of(stepped.book, statement, runs_on=True).equity
+        restated = statement.equity - running if running is not None else 0.0
+    rows.add_account(
+        book,
+        reached.account,
+        margin_loan_rate=statement.margin_loan_rate,
+        restated=restated,
+        margin=total_of(own.margin for own in paper),
+        open_max_loss=total_of(own.capital_at_risk for own in paper),
+    )

@@ -231,7 +231,18 @@ LIMIT_SLACK = Table(
     ),
 )  # fmt: skip
 
+REPLAY_DAILY = Table(
+    "mart", "replay_daily", "one row per session, book and variant replayed", ("session_date", "book", "variant"),
+    (
+        SESSION,
+        text("book", "condor, second or both.", nullable=False, allowed=("condor", "second", "both")),
+        text("variant", "Variant of the settings that was replayed; default for the settings as they are.", nullable=False),
+        number("pnl", "P&L of the session, dollars."),
+        number("equity", "Cumulative P&L since the replay began, dollars."),
+    ),
+)  # fmt: skip
+
 BOOK_TABLES: tuple[Table, ...] = (
     ORDER_STATUS, FILL, POSITION, POSITION_LEG, POSITION_EVENT, POSITION_DAILY, ENGINE_DAILY, ENGINE_STATISTICS,
-    ACCOUNT_DAILY, LIMIT_SLACK,
+    ACCOUNT_DAILY, LIMIT_SLACK, REPLAY_DAILY,
 )  # fmt: skip
