@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -181,6 +182,28 @@ def explain_command(
 
     where = find_home(home)
     _emit(explain_document(where, day.date()), show_explain, json_output)
+
+
+@app.command("report")
+def report_command(
+    day: Annotated[
+        datetime | None, typer.Argument(metavar="[DATE]", formats=["%Y-%m-%d"], help="Session (default: the last).")
+    ] = None,
+    home: HomeOption = None,
+    json_output: JsonOption = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    now: NowOption = None,
+) -> None:
+    """Make the page of a published night if it is not there, and say where it is."""
+    from flows import night
+    from flows.home import find_home
+    from flows.publication import publish_page
+
+    where = find_home(home)
+    made = publish_page(where, day.date() if day else None, now=now or night.utc_now())
+    _emit(made, lambda document: print(document["page"]), json_output)
+    if open_page:
+        webbrowser.open(Path(made["page"]).as_uri())
 
 
 @app.command("journal")

@@ -299,6 +299,7 @@ def _run(
         finish_record(home, record, outcome="failed", now=now, detail=f"{type(error).__name__}: {error}")
         raise
     result.revised = result.publication.revised_sessions
+    result.reasons += result.publication.failed_pages
     result.seconds = record.seconds
     return result
 

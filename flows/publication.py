@@ -1,4 +1,4 @@
-"""Publish what changed: parquet, then alvh.duckdb, then the manifests, then latest.json; each replaced whole."""
+"""Publish what changed: parquet, alvh.duckdb, the manifests, the pages, then latest.json; each replaced whole."""
 
 import json
 import os
@@ -9,11 +9,14 @@ from typing import Any
 
 from flows import ledger
 from flows.durability import DRAFT_SUFFIX, announce, move_file, remove_file, replace_file, sync_folder
-from flows.home import Home
+from flows.home import Home, locked
 from flows.provenance import code_version
+from flows.published_night import read_night, read_published_night
+from flows.report import report_page, report_path, write_report
 from flows.settings import Settings
 from flows.snapshots import READ_ONLY, SnapshotFile, partition_path, write_snapshot
 from flows.warehouse import Warehouse
+from transforms.errors import DataError
 from transforms.schemas import FUTURES_SETTLEMENT, INDEX_LEVEL, OPTION_QUOTE, TABLES, partition_of
 
 MANIFEST_VERSION = 1
@@ -29,6 +32,8 @@ class Publication:
     written: list[str] = field(default_factory=list)
     withdrawn: list[str] = field(default_factory=list)
     revised_sessions: list[date] = field(default_factory=list)
+    pages: list[Path] = field(default_factory=list)
+    failed_pages: list[str] = field(default_factory=list)
     stray_wal_removed: bool = False
 
 
@@ -80,6 +85,7 @@ def publish_changes(
         manifest = session_manifest(session, files=files, night_rows=night_rows, validation=validation)
         manifest["ledgers"] = heads
         _write_json(manifest_path(published, session), manifest)
+    _publish_pages(home, warehouse, result, nights=nights, limit=settings.publish.report_nights, revision=revision)
     latest = {
         "manifest_version": MANIFEST_VERSION,
         "published_at": now.isoformat() + "Z",
@@ -90,6 +96,57 @@ def publish_changes(
     _write_json(published / "manifests" / "latest.json", latest)
     warehouse.clear_dirty()
     return result
+
+
+def _publish_pages(
+    home: Home, warehouse: Warehouse, result: Publication, *, nights: list[date], limit: int, revision: str | None
+) -> None:
+    """Make the pages of the newest new nights, of revised nights that have one, and of the last night.
+
+    A page is a view of what is published: a fault in one is told and does not keep the night from being published.
+    """
+    known = published_nights(home.published)
+    if not limit or not known:
+        return
+    there = {day for day in {*nights, *result.revised_sessions} if report_path(home.published, day).exists()}
+    for session in sorted({*sorted(nights)[-limit:], *there, known[-1]}):
+        try:
+            night = read_night(warehouse.connection, session, archive=home.published)
+            manifest = read_manifest(home.published, session)
+            path = write_report(home.published, night, manifest, newest=session == known[-1], revision=revision)
+        except OSError:
+            raise
+        except Exception as error:
+            result.failed_pages.append(
+                f"the page of {session} could not be made ({type(error).__name__}: {error}); its numbers are published."
+                f" Report this, and try `alvh report {session}`"
+            )
+        else:
+            result.pages.append(path)
+
+
+def publish_page(home: Home, session: date | None, *, now: datetime) -> dict[str, Any]:
+    """Make the page of a published night (None: the last) from alvh.duckdb, and say where it is.
+
+    Only a page that differs from the one in place is written, and only then is the home locked.
+
+    Raises
+    ------
+    DataError
+        If the night, or any, is not published.
+    """
+    nights = published_nights(home.published)
+    if session is None and not nights:
+        raise DataError(f"no night is published in {home.published}; run `alvh run` first")
+    day = session or nights[-1]
+    manifest = read_manifest(home.published, day)
+    night = read_published_night(home.published / SERVED_FILE, day)
+    path = report_path(home.published, day)
+    is_current = path.exists() and path.read_text() == report_page(night, manifest)
+    if not is_current:
+        with locked(home, started_at=now.isoformat()):
+            write_report(home.published, night, manifest, newest=day == nights[-1])
+    return {"session_date": day.isoformat(), "page": str(path), "written": not is_current}
 
 
 def publish_served(home: Home, warehouse: Warehouse, *, settings: Settings) -> bool:
@@ -156,6 +213,23 @@ def session_manifest(
 def manifest_path(published: Path, session: date) -> Path:
     """Return where the manifest of a session is published."""
     return published / "manifests" / f"session_date={session.isoformat()}.json"
+
+
+def read_manifest(published: Path, session: date) -> dict[str, Any]:
+    """Return the manifest of a published night.
+
+    Raises
+    ------
+    DataError
+        If the night is not published.
+    """
+    path = manifest_path(published, session)
+    if not path.exists():
+        nights = published_nights(published)
+        beside = f"the published nights run from {nights[0]} to {nights[-1]}" if nights else "no night is published"
+        raise DataError(f"no night of {session} is published; {beside}. Run `alvh run --date {session}`")
+    manifest: dict[str, Any] = json.loads(path.read_text())
+    return manifest
 
 
 def read_files(published: Path) -> dict[str, SnapshotFile]:

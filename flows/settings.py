@@ -89,6 +89,9 @@ class PublishSettings(Section):
     serving_sessions: int = Field(
         60, ge=1, le=2000, description="Sessions of quotes kept in alvh.duckdb; parquet holds all."
     )
+    report_nights: int = Field(
+        1, ge=0, le=250, description="Pages made of nights that are new in one publication, newest first; 0 makes none."
+    )
     catch_up_sessions: int = Field(20, ge=1, le=250, description="Nights one `alvh run` makes up at most.")
 
 

@@ -1,0 +1,79 @@
+"""Read a night as its report needs it: rows of the published tables, and of old chains the parquet."""
+
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import polars as pl
+from duckdb import ColumnExpression, ConstantExpression, DuckDBPyConnection
+
+from flows.snapshots import partition_path
+from transforms.errors import DataError
+from transforms.report.night import OF_THE_CHAIN, OF_THE_NIGHT, UP_TO_THE_NIGHT, WHOLE, Night
+from transforms.table_schema import Table
+
+
+def read_published_night(served: Path, session: date) -> Night:
+    """Return the rows of a night and of the sessions before it, all of one state of the published file `served`.
+
+    Raises
+    ------
+    DataError
+        If there is no published file, or one of an older version that lacks a table.
+    """
+    if not served.exists():
+        raise DataError(f"nothing is published at {served}; run `alvh run` or `alvh import` first")
+    try:
+        with duckdb.connect(str(served), read_only=True) as connection:
+            return read_night(connection, session, archive=served.parent)
+    except duckdb.Error as error:
+        raise DataError(
+            f"{served} cannot be read ({error}); if an older version published it, run `alvh rebuild`"
+        ) from error
+
+
+def read_night(connection: DuckDBPyConnection, session: date, *, archive: Path) -> Night:
+    """Return the rows of a night from an open database; a chain it no longer holds, from the parquet of `archive`."""
+    frames: dict[Table, pl.DataFrame] = {}
+    for table in OF_THE_NIGHT:
+        frames[table] = _rows(connection, table, of=session)
+    for table in UP_TO_THE_NIGHT:
+        frames[table] = _rows(connection, table, until=session)
+    for table in WHOLE:
+        frames[table] = _rows(connection, table)
+    for table, columns in OF_THE_CHAIN.items():
+        chain = _rows(connection, table, of=session, columns=list(columns))
+        frames[table] = _archived(archive, table, session, list(columns)) if chain.is_empty() else chain
+    return Night(session, frames)
+
+
+def _rows(
+    connection: DuckDBPyConnection,
+    table: Table,
+    *,
+    of: date | None = None,
+    until: date | None = None,
+    columns: list[str] | None = None,
+) -> pl.DataFrame:
+    rows = connection.table(table.full_name)
+    when = ColumnExpression("session_date")
+    if of is not None:
+        rows = rows.filter(when == ConstantExpression(of))
+    if until is not None:
+        rows = rows.filter(when <= ConstantExpression(until))
+    frame: pl.DataFrame = rows.select(*(columns or table.column_names)).pl()
+    return _typed(frame, table)
+
+
+def _archived(archive: Path, table: Table, session: date, columns: list[str]) -> pl.DataFrame:
+    """Return a chain from its parquet; no rows if the night had none."""
+    path = archive / partition_path(table, session.isoformat())
+    if not path.exists():
+        return table.empty().select(columns)
+    return _typed(pl.read_parquet(path, columns=columns, hive_partitioning=False), table)
+
+
+def _typed(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    return frame.cast({name: table.polars_schema[name] for name in frame.columns}).sort(
+        [name for name in table.key if name in frame.columns]
+    )
