@@ -7,7 +7,7 @@ costs one step; stepping on from a stored book gives the same rows as stepping f
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -84,7 +84,7 @@ NIGHTS_AT_ONCE = 60
 
 
 @dataclass
-class _Inputs:
+class BookInputs:
     """What all nights read, read once."""
 
     values: pl.DataFrame
@@ -95,7 +95,8 @@ class _Inputs:
     calendar: TradingCalendar
 
     @classmethod
-    def of(cls, warehouse: Warehouse, calendar: TradingCalendar, *, first: date) -> "_Inputs":
+    def of(cls, warehouse: Warehouse, calendar: TradingCalendar, *, first: date) -> "BookInputs":
+        """Return the inputs of nights from `first` on."""
         levels = warehouse.read(INDEX_LEVEL)
         settled = settlement_values(warehouse.read(SETTLEMENT_VALUE), levels, calendar=calendar)
         return cls(
@@ -144,7 +145,7 @@ def step_nights(
     anew = set(decide)
     if not nights:
         return []
-    inputs = _Inputs.of(warehouse, calendar, first=nights[0])
+    inputs = BookInputs.of(warehouse, calendar, first=nights[0])
     first = _first_to_step(warehouse, nights, anew, inputs)
     if first is None:
         return []
@@ -207,7 +208,7 @@ def night_settings(settings: Settings) -> NightSettings:
     )
 
 
-def _first_to_step(warehouse: Warehouse, nights: Sequence[date], anew: set[date], inputs: _Inputs) -> date | None:
+def _first_to_step(warehouse: Warehouse, nights: Sequence[date], anew: set[date], inputs: BookInputs) -> date | None:
     """Return the first night that is new, or whose inputs have changed since it was stepped; None if none is."""
     states = warehouse.read_meta("meta.book")
     known = set(states["session_date"].to_list())
@@ -240,11 +241,12 @@ def _step_night(
     night: date,
     settings: Settings,
     *,
-    inputs: _Inputs,
+    inputs: BookInputs,
     kept: Frozen | None,
     written: _Written,
 ) -> Book:
-    session = _session_inputs(warehouse, before, night, settings, inputs=inputs)
+    held = {key.expiration for key in book_keys(before, inputs.held, night)}
+    session = session_inputs(warehouse, night, held, settings, inputs=inputs)
     own = night_settings(settings)
     reached = session_book(before, session, own)
     term_structure = warehouse.read(TERM_STRUCTURE, sessions=[night])
@@ -271,14 +273,15 @@ def _step_night(
     return book
 
 
-def _session_inputs(
-    warehouse: Warehouse, before: Book, night: date, settings: Settings, *, inputs: _Inputs
+def session_inputs(
+    warehouse: Warehouse, night: date, held: Collection[date], settings: Settings, *, inputs: BookInputs
 ) -> SessionInputs:
+    """Return what a session of the book reads, with the chain of the expirations held and of the candidates."""
     values = rows_by_session(inputs.values, [night])[night]
     condors = warehouse.read(CONDOR_CANDIDATE, sessions=[night])
     layers = warehouse.read(RATIO_SPREAD_CANDIDATE, sessions=[night])
-    expirations = {key.expiration for key in book_keys(before, inputs.held, night)}
-    expirations |= set(condors["expiration"]) | set(layers["expiration"]) | set(layers["far_expiration"].drop_nulls())
+    candidates = [condors["expiration"], layers["expiration"], layers["far_expiration"].drop_nulls()]
+    expirations = set(held).union(*candidates)
     slices, quotes, analytics = (
         warehouse.read_expirations(table, night, sorted(expirations))
         for table in (SLICE, OPTION_QUOTE, OPTION_ANALYTICS)

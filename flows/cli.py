@@ -233,6 +233,37 @@ def journal_command(
     _emit(journal.journal_document(where, entry_id=text if action == "show" else None), show_journal, json_output)
 
 
+@app.command("evidence")
+def evidence_command(
+    home: HomeOption = None,
+    json_output: JsonOption = False,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Replay every night of the home under today's settings, and judge anew.")
+    ] = False,
+    disputed: Annotated[
+        bool, typer.Option("--disputed", help="With --replay: the disputed settings too, one change each.")
+    ] = False,
+    now: NowOption = None,
+) -> None:
+    """Show the claims of the method with sample size, estimate, interval and verdict."""
+    from flows import night
+    from flows.evidence import gather_evidence, published_evidence
+    from flows.home import find_home, locked, prepare_home
+    from flows.settings import read_settings
+    from flows.terminal import file_progress
+    from flows.terminal_evidence import show_claims
+
+    where = find_home(home)
+    if disputed and not replay:
+        raise UsageError("--disputed says what to replay: give --replay with it")
+    if replay:
+        prepare_home(where)
+        started = now or night.utc_now()
+        with locked(where, started_at=started.isoformat()), file_progress(quiet=json_output) as progress:
+            gather_evidence(where, settings=read_settings(where), now=started, disputed=disputed, progress=progress)
+    _emit(published_evidence(where), show_claims, json_output)
+
+
 @app.command("verify")
 def verify_command(
     day: Annotated[
