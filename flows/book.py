@@ -24,7 +24,7 @@ from transforms.book.held import StatedPosition, stated_positions
 from transforms.book.journal import journal_rows, with_outcomes
 from transforms.book.night import Decided, NightMarket, NightSettings, decide_night
 from transforms.book.rows import BookRows
-from transforms.book.session import SessionInputs, book_keys, gather, session_book
+from transforms.book.session import SessionInputs, add_session, book_keys, session_book
 from transforms.book.settlement import settlement_values
 from transforms.book.state import Book, book_from_json, book_json
 from transforms.book.step import Settlement
@@ -254,7 +254,7 @@ def _step_night(
         decided = decide_night(reached.book, reached.market, own)
         kept = _freeze(decided, reached.market, settings, term_structure=term_structure)
     frozen = with_outcomes(kept, reached.stepped)
-    gather(written.rows, reached, session, before=before)
+    add_session(written.rows, reached, session, before=before)
     curve = VixCurve.of(term_structure, vix=session.vix) if session.vix is not None else None
     tail = tail_rows(reached.book, session.chain, condors=session.condors, layers=session.layers, curve=curve)
     closed_at = option_close(night, calendar=inputs.calendar)

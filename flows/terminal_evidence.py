@@ -4,8 +4,8 @@ from typing import Any
 
 from rich.table import Table as RichTable
 
-from transforms.evidence.replay import DEFAULT
 from flows.terminal import console
+from transforms.evidence.replay import DEFAULT
 
 
 def show_claims(document: dict[str, Any]) -> None:

@@ -91,6 +91,7 @@ def orders_of(decisions: pl.DataFrame, legs: pl.DataFrame) -> tuple[Order, ...]:
             legs=tuple(
                 OrderLeg(leg.key, row["contracts"] * leg.quantity, leg.price) for leg in by_decision[row["decision_id"]]
             ),
+            loss_before_credit=row["loss_before_credit"],
         )
         for row in decisions.sort("decision_id").to_dicts()
         if row["contracts"]

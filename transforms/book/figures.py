@@ -35,12 +35,13 @@ def open_position(position: Position) -> OpenPosition:
         engine=cast(Any, position.engine),
         structure=cast(Any, position.structure),
         contracts=position.contracts,
-        legs=tuple(_open_leg(leg.key, leg.quantity) for leg in position.legs),
+        legs=tuple(open_leg(leg.key, leg.quantity) for leg in position.legs),
         opened_on=position.opened_on,
         expiration=position.expiration,
         entry_credit=position.entry_credit,
         cash_so_far=position.cash,
         fees_so_far=position.fees,
+        modelled_max_loss=position.modelled_max_loss,
     )
 
 
@@ -48,7 +49,7 @@ def figures_of(position: Position, *, vix: float | None) -> Figures:
     """Return the figures of a position at its marks; all 0 once no leg is left."""
     if not position.legs:
         return Figures()
-    prices = {_open_leg(leg.key, leg.quantity).name: leg.mark.price for leg in position.legs}
+    prices = {open_leg(leg.key, leg.quantity).name: leg.mark.price for leg in position.legs}
     seen = open_position(position)
     return Figures(seen.max_loss, seen.margin(vix=vix, prices=prices), seen.capital_at_risk, seen.notional)
 
@@ -58,8 +59,9 @@ def ordered_position(order: Order, *, fee: float) -> OpenPosition:
 
     Until it has filled an order counts against the limits as what it would open.
     """
-    legs = tuple(_open_leg(leg.key, leg.quantity) for leg in order.legs)
+    legs = tuple(open_leg(leg.key, leg.quantity) for leg in order.legs)
     fees = fee * sum(abs(leg.quantity) for leg in legs)
+    received = -MULTIPLIER * sum(leg.quantity * leg.price for leg in order.legs)
     return OpenPosition(
         position_id=order.decision_id,
         engine=cast(Any, order.engine),
@@ -69,12 +71,19 @@ def ordered_position(order: Order, *, fee: float) -> OpenPosition:
         opened_on=order.decided_on,
         expiration=min(leg.expiration for leg in legs),
         entry_credit=0.0,
-        cash_so_far=-MULTIPLIER * sum(leg.quantity * leg.price for leg in order.legs) - fees,
+        cash_so_far=received - fees,
         fees_so_far=fees,
+        modelled_max_loss=modelled_loss(order, received=received),
     )
 
 
-def _open_leg(key: OptionKey, quantity: int) -> OpenLeg:
+def modelled_loss(order: Order, *, received: float) -> float | None:
+    """Return what a diagonal that an order opens can lose before fees, `received` dollars taken in; None for others."""
+    return None if order.loss_before_credit is None else max(order.loss_before_credit - received, 0.0)
+
+
+def open_leg(key: OptionKey, quantity: int) -> OpenLeg:
+    """Return an option of the book in a quantity, as the engines see it."""
     return OpenLeg(key.root, key.expiration, key.strike, cast(Any, key.option_type), quantity)
 
 

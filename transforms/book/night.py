@@ -1,24 +1,25 @@
 """A night of the book: what the rules say of it and of the market, what the engines offer, what is decided.
 
-The rules are judged twice: on the book as it stands at its marks, which `exit` reads, and with tonight's trades added
-at the size the limits allow, which is what the published rows show.
+The rules are judged twice: on the book as it stands at its marks, which calls for changes of what is open, and with
+tonight's trades made at the size the limits allow, which is what the published rows show. Each offer of a night is
+measured against the standing after those that come before it, so that together they exceed no limit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import cast
 
 import polars as pl
 
-from transforms.book.figures import newest, open_position, ordered_position, zone_of
+from transforms.book.figures import newest, open_leg, open_position, ordered_position, zone_of
 from transforms.book.position import OpenPosition
 from transforms.book.rule_values import account_values, condor_values, layer_values, limit_values, limits_of
-from transforms.book.state import Book, Position
+from transforms.book.state import MULTIPLIER, Book, Order, Position
 from transforms.engines.offers.candidate import Proposal, opened_position
-from transforms.engines.offers.change import closing
+from transforms.engines.offers.change import after_change, after_trade, closing, refusal
 from transforms.engines.offers.condor import Tighten, condor_offer, tightened, widened
-from transforms.engines.offers.layer import layer_offer, rolled
+from transforms.engines.offers.layer import after_roll, layer_offer, rolled
 from transforms.engines.offers.package import Terms
 from transforms.engines.offers.reduction import reduction
 from transforms.engines.offers.standing import ShareBasis, Standing
@@ -36,6 +37,9 @@ from transforms.sessions import TradingCalendar
 WAITING = "an order for it is waiting to fill"
 TONIGHTS_CONDOR, TONIGHTS_LAYER = "tonight's condor", "tonight's layer"
 NOTHING = Proposal(None, None, None)
+WITHOUT_CONDOR = Proposal(
+    Offer("second", (), 0, note="the condor it would stand against is closed tonight"), None, None
+)
 
 
 @dataclass(frozen=True)
@@ -101,13 +105,14 @@ class Decided:
 def decide_night(book: Book, market: NightMarket, settings: NightSettings) -> Decided:
     """Return what is decided on a night, from the book after the session's fills and settlements."""
     evening = _Evening(book, market, settings)
+    changes = evening.changes()
     condor, layer = evening.proposals()
     judged = evening.judged(condor, layer)
     decisions = decide(
         market.session_date,
         judged,
-        book=evening.open_book(),
-        offers=evening.offers(judged, condor.offer, layer.offer),
+        book=evening.done,
+        offers=replace(changes, condor=condor.offer, layer=layer.offer),
         parameters=settings.decisions,
     )
     sizings = {
@@ -119,7 +124,7 @@ def decide_night(book: Book, market: NightMarket, settings: NightSettings) -> De
 
 
 class _Evening:
-    """One night's work: the book as it stands against the limits of tonight's stance."""
+    """One night's work, from the book as it stands; `standing` moves on with each change offered."""
 
     def __init__(self, book: Book, market: NightMarket, settings: NightSettings) -> None:
         self.book, self.market, self.settings = book, market, settings
@@ -131,7 +136,23 @@ class _Evening:
         self.stance = BY_NAME["stance"]({"vol_of_vol_low": handed_on(low)}, settings.parameters["stance"]).state
         standing = _standing(book, market, settings, condors=self.condors, layers=self.layers)
         self.standing = replace(standing, limits=limits_of(settings.parameters, self.stance))
-        self.on_marks = self._limits_on_marks()
+        self.limits_on_marks = self._limits_on_marks()
+        self.on_marks = self._evaluated(self.standing)
+        self.done = self._done()
+
+    def changes(self) -> Offers:
+        """Return what the engines would do to what is open, in the order of precedence of `decide`."""
+        made = Offers(close=self._closings(), roll=self._rolls())
+        touched = {name for offers in (made.close, made.roll) for name, offer in offers.items() if offer.contracts}
+        made = replace(made, reduce=self._reductions(touched))
+        touched |= {name for name, offer in made.reduce.items() if offer.contracts}
+        event = self.on_marks.rows["event_ahead"]
+        left = [held for held in self.condors if held.position_id not in touched]
+        if event.outcome == "passed" and event.state == "tighten":
+            return replace(made, tighten=self._tightened([p for p in left if p.position_id not in self.done.tightened]))
+        if event.outcome == "failed":
+            return replace(made, widen=self._widened([p for p in left if p.position_id not in self.done.widened]))
+        return made
 
     def proposals(self) -> tuple[Proposal, Proposal]:
         """Return the week's condor, on its night, and the layer against the condor it would stand against."""
@@ -140,18 +161,24 @@ class _Evening:
         against = self._hedged(condor)
         if against is None:
             return condor, NOTHING
-        standing = _with(self.standing, condor, name=TONIGHTS_CONDOR) if self._scans else self.standing
-        return condor, layer_offer(self.market.layers, standing, against=against)
+        standing = _with(self.standing, condor, name=TONIGHTS_CONDOR)
+        if against not in {held.position_id for held in standing.positions}:
+            return condor, WITHOUT_CONDOR
+        # Scanning, the layer is opened against tonight's condor; else it must keep its share if that is never filled.
+        unopened = () if self._scans else (TONIGHTS_CONDOR,)
+        return condor, layer_offer(self.market.layers, standing, against=against, unopened=unopened)
 
     def judged(self, condor: Proposal, layer: Proposal) -> NightRules:
         """Return the evaluations with tonight's proposals added."""
-        today, calendar = self.market.session_date, self.market.calendar
         after = _with(self.standing, condor, name=TONIGHTS_CONDOR)
-        after = _with(after, layer, name=TONIGHTS_LAYER, against=self._hedged(condor))
+        return self._evaluated(_with(after, layer, name=TONIGHTS_LAYER, against=self._hedged(condor)))
+
+    def _evaluated(self, standing: Standing) -> NightRules:
+        today, calendar = self.market.session_date, self.market.calendar
         own = self.newest.position_id if self.newest else TONIGHTS_CONDOR
-        limits = limit_values(after, trades=[after.trade_of(own), after.trade_of(TONIGHTS_CONDOR)])
+        limits = limit_values(standing, trades=[standing.trade_of(own), standing.trade_of(TONIGHTS_CONDOR)])
         return evaluate_rules(
-            {**self.values, **limits, **self.on_marks},
+            {**self.values, **account_values(standing.account), **limits, **self.limits_on_marks},
             self.settings.parameters,
             positions=Positions(
                 condors={p.position_id: condor_values(p, session_date=today) for p in self.condors},
@@ -159,44 +186,68 @@ class _Evening:
             ),
         )
 
-    def offers(self, judged: NightRules, condor: Offer | None, layer: Offer | None) -> Offers:
-        """Return what the engines would do of what the rules call for."""
-        settings, standing, spx = self.settings, self.standing, self.market.spx
-        condors = {p.position_id: open_position(p) for p in self.condors}
-        layers = {p.position_id: open_position(p) for p in self.layers}
-        failing = tuple(name for name in LIMITS if self.on_marks[name] == "failed")
-        tightens = judged.rows["event_ahead"].state == "tighten"
-        return Offers(
-            condor=condor,
-            layer=layer,
-            roll={
-                name: self._unless_waiting(
-                    seen, rolled(seen, self.market.layers, standing, match=settings.roll_match).offer
-                )
-                for name, seen in layers.items()
-                if judged.of_position[name]["roll_due"].outcome == "passed"
-            },
-            widen={
-                name: self._unless_waiting(seen, widened(seen, standing, spot=spx, short_delta=settings.widen_delta))
-                for name, seen in condors.items()
-                if spx is not None and judged.of_position[name]["rally"].outcome == "passed"
-            },
-            tighten={
-                name: self._unless_waiting(
-                    seen, tightened(seen, standing, mode=settings.tighten, short_delta=settings.tighten_delta)
-                )
-                for name, seen in condors.items()
-                if tightens
-            },
-            reduce=reduction(standing, failing, leave=self._ordered()),
-            close={
-                name: self._unless_waiting(seen, closing(seen, standing))
-                for name, seen in condors.items()
-                if judged.of_position[name]["exit"].state == "close"
-            },
-        )
+    def _closings(self) -> dict[str, Offer]:
+        judged = self.on_marks.of_position
+        return {
+            p.position_id: self._changed(p, None if self._waits(p) else closing(open_position(p), self.standing))
+            for p in _by_name(self.condors)
+            if judged[p.position_id]["exit"].state == "close"
+        }
 
-    def open_book(self) -> OpenBook:
+    def _rolls(self) -> dict[str, Offer]:
+        found = {}
+        for position in _by_name(self.layers):
+            if self.on_marks.of_position[position.position_id]["roll_due"].outcome != "passed":
+                continue
+            held, proposal = open_position(position), NOTHING
+            if not self._waits(position):
+                proposal = rolled(held, self.market.layers, self.standing, match=self.settings.roll_match)
+                self.standing = after_roll(self.standing, held, proposal)
+            found[position.position_id] = proposal.offer or refusal(held, WAITING)
+        return found
+
+    def _reductions(self, touched: set[str]) -> dict[str, Offer]:
+        """Return what to close of what is not `touched` for the limits that failed on marks and fail still."""
+        measured = self.standing.measured()
+        failed = [name for name in LIMITS if self.limits_on_marks[name] == "failed"]
+        failing = [name for name in failed if not measured.holds(name)]
+        if failed and not failing and touched:
+            position = next(p for p in (*self.condors, *self.layers) if p.position_id in touched)
+            return {position.position_id: refusal(open_position(position), "tonight's other changes bring them back")}
+        offers = reduction(self.standing, failing, leave=touched | self._ordered())
+        held = {p.position_id: p for p in (*self.condors, *self.layers)}
+        return {name: self._changed(held[name], offer) for name, offer in offers.items()}
+
+    def _tightened(self, condors: Sequence[Position]) -> dict[str, Offer]:
+        mode, delta = self.settings.tighten, self.settings.tighten_delta
+        return {
+            p.position_id: self._changed(
+                p,
+                None if self._waits(p) else tightened(open_position(p), self.standing, mode=mode, short_delta=delta),
+            )
+            for p in _by_name(condors)
+        }
+
+    def _widened(self, condors: Sequence[Position]) -> dict[str, Offer]:
+        spot, delta = self.market.spx, self.settings.widen_delta
+        return {
+            p.position_id: self._changed(
+                p,
+                None if self._waits(p) else widened(open_position(p), self.standing, spot=spot, short_delta=delta),
+            )
+            for p in _by_name(condors)
+            if spot is not None and self.on_marks.of_position[p.position_id]["rally"].outcome == "passed"
+        }
+
+    def _changed(self, position: Position, offer: Offer | None) -> Offer:
+        """Return an offer for a position (None: an order for it is waiting), and move the standing on by it."""
+        held = open_position(position)
+        if offer is None:
+            return refusal(held, WAITING)
+        self.standing = after_change(self.standing, held, offer)
+        return offer
+
+    def _done(self) -> OpenBook:
         """Return what has been done to what is open: an event or a rally is answered once."""
         today, calendar = self.market.session_date, self.market.calendar
         since_event = calendar.after(today, -self.settings.event_sessions)
@@ -241,11 +292,12 @@ class _Evening:
         """Return the positions, open or not yet, that wait for an order to fill."""
         return {order.position_id or order.decision_id for order in self.book.orders}
 
-    def _unless_waiting(self, position: OpenPosition, offer: Offer | None) -> Offer:
-        """Return the offer, or none of it if an order for the position is waiting."""
-        if offer is not None and position.position_id not in self._ordered():
-            return offer
-        return Offer(position.engine, (), 0, note=WAITING)
+    def _waits(self, position: Position) -> bool:
+        return position.position_id in self._ordered()
+
+
+def _by_name(positions: Sequence[Position]) -> list[Position]:
+    return sorted(positions, key=lambda position: position.position_id)
 
 
 def _standing(
@@ -256,8 +308,13 @@ def _standing(
     condors: tuple[Position, ...],
     layers: tuple[Position, ...],
 ) -> Standing:
-    """Return how the book stands: what is open, and what is ordered as if it had filled."""
-    waiting = [order for order in book.orders if order.position_id is None and settings.decide_on == "paper"]
+    """Return how the book stands: what is open, and what waits to be filled as if it were.
+
+    What waits to be reduced or closed counts until it is.
+    """
+    orders = book.orders if settings.decide_on == "paper" else ()
+    waiting = [order for order in orders if order.position_id is None]
+    changing = {order.position_id: order for order in orders if order.action not in ("reduce", "close")}
     fee = {"condor": settings.terms.spx_fee, "second": settings.terms.vix_fee}
     ordered = [ordered_position(order, fee=fee[order.engine]) for order in waiting]
     condor = newest(condors)
@@ -267,13 +324,27 @@ def _standing(
     return Standing(
         chain=market.chain,
         account=market.account,
-        positions=(*(open_position(p) for p in (*condors, *layers)), *ordered),
+        positions=(
+            *(_once_filled(p, changing.get(p.position_id), fee[p.engine]) for p in (*condors, *layers)),
+            *ordered,
+        ),
         stands_against=against,
         limits=limits_of(settings.parameters, None),
         basis=settings.basis,
         vix=market.vix,
         terms=settings.terms,
     )
+
+
+def _once_filled(position: Position, order: Order | None, fee: float) -> OpenPosition:
+    """Return a position as an order that waits for it would leave it, filled at the prices of its decision."""
+    held = open_position(position)
+    if order is None:
+        return held
+    fees = fee * sum(abs(leg.quantity) for leg in order.legs)
+    cash = -MULTIPLIER * sum(leg.quantity * leg.price for leg in order.legs) - fees
+    legs = [open_leg(leg.key, leg.quantity) for leg in order.legs]
+    return after_trade(held, legs, cash=cash, fees=fees) or held
 
 
 def _with(standing: Standing, proposal: Proposal, *, name: str, against: str | None = None) -> Standing:

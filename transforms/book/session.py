@@ -106,8 +106,8 @@ def session_book(before: Book, session: SessionInputs, settings: NightSettings) 
     return SessionBook(book, stepped, account, market)
 
 
-def gather(rows: BookRows, reached: SessionBook, session: SessionInputs, *, before: Book) -> None:
-    """Add what happened to the book in a session to its rows."""
+def add_session(rows: BookRows, reached: SessionBook, session: SessionInputs, *, before: Book) -> None:
+    """Add the rows of what happened to the book in a session."""
     stepped, book, statement = reached.stepped, reached.book, session.statement
     figures = {position.position_id: figures_of(position, vix=session.vix) for position in stepped.touched}
     paper = [figures[position.position_id] for position in book.positions if position.book == "paper"]

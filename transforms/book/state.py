@@ -66,7 +66,8 @@ class Position:
     contracts: packages; entry_credit, max_profit: points a package at the fills of its opening, before fees; max_profit
     None if unlimited or of several expirations. cash: received less paid since it was opened, fees taken off, dollars.
     n_legs: legs it ever had. last_tightened, last_widened: sessions of the last adjustment of each sort. has_had_layer:
-    whether a layer was ever opened against it.
+    whether a layer was ever opened against it. modelled_max_loss: of legs that cover one another across expirations (a
+    diagonal), what the whole position can lose before fees as its candidate was measured, dollars; None else.
     """
 
     position_id: str
@@ -89,6 +90,7 @@ class Position:
     last_tightened: date | None = None
     last_widened: date | None = None
     has_had_layer: bool = False
+    modelled_max_loss: float | None = None
 
     @property
     def expiration(self) -> date:
@@ -107,7 +109,10 @@ class OrderLeg:
 
 @dataclass(frozen=True)
 class Order:
-    """What a decision asks of the next session: every leg, or none of it."""
+    """What a decision asks of the next session: every leg, or none of it.
+
+    loss_before_credit: what it opens can owe before its credit where that is modelled (a diagonal), dollars.
+    """
 
     decision_id: str
     decided_on: date
@@ -117,6 +122,7 @@ class Order:
     contracts: int
     legs: tuple[OrderLeg, ...]
     has_waited: bool = False
+    loss_before_credit: float | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from transforms.book.attribution import Attribution, filled, payoff, revalued, settled, total
-from transforms.book.figures import newest, open_position
+from transforms.book.figures import modelled_loss, newest, open_position
 from transforms.book.held import StatedLeg, StatedPosition
 from transforms.book.session_quotes import SessionQuotes
 from transforms.book.state import (
@@ -309,6 +309,7 @@ class _Session:
             decision_id=order.decision_id,
             rolled_from=rolled_from,
             stands_against=against if order.engine == "second" else None,
+            modelled_max_loss=modelled_loss(order, received=sum(fill.cash + fill.fee for fill in fills)),
         )
         position = _with_max_profit(position)
         self.positions[position_id] = position
@@ -335,10 +336,13 @@ class _Session:
         kept = tuple(leg for leg in held if leg.quantity)
         cash, fees = sum(fill.cash for fill in fills), sum(fill.fee for fill in fills)
         today = self.market.session_date
+        contracts = position.contracts - (order.contracts if order.action == "reduce" and kept else 0)
+        modelled = position.modelled_max_loss
         self.positions[position.position_id] = replace(
             position,
             legs=kept,
-            contracts=position.contracts - (order.contracts if order.action == "reduce" and kept else 0),
+            contracts=contracts,
+            modelled_max_loss=None if modelled is None else modelled * contracts / position.contracts,
             cash=position.cash + cash,
             fees=position.fees + fees,
             n_legs=n_legs,

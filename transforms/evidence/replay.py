@@ -15,7 +15,7 @@ from transforms.book.decided import orders_of
 from transforms.book.figures import newest, zone_of
 from transforms.book.night import NightSettings, decide_night
 from transforms.book.rows import BookRows
-from transforms.book.session import SessionInputs, book_keys, gather, session_book
+from transforms.book.session import SessionInputs, add_session, book_keys, session_book
 from transforms.book.session_quotes import session_quotes
 from transforms.book.state import MULTIPLIER, Book, OptionKey
 from transforms.engines.offers.candidate import candidate_legs
@@ -73,7 +73,7 @@ class _Run:
     def step(self, session: SessionInputs) -> bool:
         """Step and decide a session; return whether the second engine was activated."""
         reached = session_book(self.book, session, self.variant.settings)
-        gather(self.rows, reached, session, before=self.book)
+        add_session(self.rows, reached, session, before=self.book)
         market = reached.market
         if not self.variant.has_second_engine:
             market = replace(market, layers=market.layers.clear())

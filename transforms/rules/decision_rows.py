@@ -29,6 +29,7 @@ def decision_rows(decisions: Sequence[Decision]) -> pl.DataFrame:
                 "expected_cost": offer.expected_cost if offer else None,
                 "max_loss_change": offer.max_loss_change if offer else None,
                 "gamma_change": offer.gamma_change if offer else None,
+                "loss_before_credit": offer.loss_before_credit if offer else None,
                 "funded": decision.funded,
                 "unfunded": decision.unfunded,
                 "binding_limit": offer.binding_limit if offer else None,

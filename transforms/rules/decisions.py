@@ -69,7 +69,8 @@ class Offer:
     `limit_price` is that of a package, points, positive if received. `expected_cost` is in dollars for all contracts
     after fees, negative if received. `max_loss_change` (dollars) and `gamma_change` (per point of the index, all
     contracts) are against the book before. `binding_limit` names what kept the contracts from being more, and `note`
-    says why these strikes, or why none. None where not known.
+    says why these strikes, or why none. None where not known. `loss_before_credit` (dollars, all contracts) is the most
+    that what is opened can owe before its credit where that is modelled: legs of several expirations (a diagonal).
     """
 
     engine: Engine
@@ -81,6 +82,7 @@ class Offer:
     gamma_change: float | None = None
     binding_limit: str | None = None
     note: str | None = None
+    loss_before_credit: float | None = None
 
 
 @dataclass(frozen=True)

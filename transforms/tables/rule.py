@@ -55,6 +55,7 @@ DECISION = Table(
         number("expected_cost", "Cost of all packages after fees, dollars; negative if received; null if not known or stay_dormant."),
         number("max_loss_change", "Change of the maximum loss of the book, dollars; null if not known or stay_dormant."),
         number("gamma_change", "Change of the book's gamma, delta per index point; null if not known or stay_dormant."),
+        number("loss_before_credit", "Most that a structure of several expirations, where one is opened, is modelled to owe before its credit, dollars; null for others.", low=0.0),
         number("funded", "Part of an adjustment's cost that the second engine's ledger pays, dollars; null for other decisions or if not known."),
         number("unfunded", "Part of an adjustment's cost that it cannot pay, dollars; null for other decisions or if not known."),
         text("binding_limit", "Limit that kept the contracts from being more; null if not given or stay_dormant."),

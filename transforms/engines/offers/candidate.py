@@ -48,6 +48,13 @@ def candidate_legs(candidate: Candidate, contracts: int) -> tuple[OpenLeg, ...]:
     )
 
 
+def loss_before_credit(candidate: Candidate, contracts: int) -> float | None:
+    """Return the most a diagonal can owe before its credit, as modelled, dollars; None for others."""
+    if candidate.get("far_expiration") is None or candidate["max_loss"] is None:
+        return None
+    return round(contracts * MULTIPLIER * float(candidate["max_loss"] + candidate["credit"]), PRICE_DECIMALS)
+
+
 def opened_position(candidate: Candidate, contracts: int, *, position_id: str, terms: Terms) -> OpenPosition:
     """Return the position that so many contracts of a candidate are once filled at their package limit.
 
@@ -56,9 +63,7 @@ def opened_position(candidate: Candidate, contracts: int, *, position_id: str, t
     legs = candidate_legs(candidate, contracts)
     limit = package_limit(candidate["credit_natural"], tick=terms.tick(candidate["root"]), side="credit")
     fees = sum(abs(leg.quantity) * terms.fee(leg.root) for leg in legs)
-    modelled = None
-    if candidate.get("far_expiration") is not None and candidate["max_loss"] is not None:
-        modelled = contracts * MULTIPLIER * max(candidate["max_loss"] + candidate["credit"] - limit, 0.0)
+    owed = loss_before_credit(candidate, contracts)
     return OpenPosition(
         position_id=position_id,
         engine="second" if "structure" in candidate else "condor",
@@ -70,7 +75,7 @@ def opened_position(candidate: Candidate, contracts: int, *, position_id: str, t
         entry_credit=limit,
         cash_so_far=contracts * MULTIPLIER * limit - fees,
         fees_so_far=fees,
-        modelled_max_loss=modelled,
+        modelled_max_loss=None if owed is None else max(owed - contracts * MULTIPLIER * limit, 0.0),
     )
 
 
@@ -105,7 +110,10 @@ def best_that_fits(candidates: pl.DataFrame, standing: Standing, *, book: OpenBo
             if package.fault is None:
                 note = "; ".join((f"rank {candidate['rank']}: {candidate['candidate_id']}", *_refusals(refused)))
                 return Proposal(
-                    offer=_opening(package, sizing, unit=unit, engine=engine, note=note),
+                    offer=replace(
+                        _opening(package, sizing, unit=unit, engine=engine, note=note),
+                        loss_before_credit=loss_before_credit(candidate, sizing.contracts),
+                    ),
                     sizing=sizing,
                     candidate=candidate,
                     opened=opened_position(

@@ -38,7 +38,7 @@ def position_after(position: OpenPosition, offer: Offer, *, terms: Terms) -> Ope
     None if no leg is left. A roll opens another position: that is closing this one and `opened_position`.
     """
     cash, fees = cash_at_limit(offer, terms=terms)
-    return _traded(position, _legs(offer), cash=cash, fees=fees) if offer.contracts else position
+    return after_trade(position, _legs(offer), cash=cash, fees=fees) if offer.contracts else position
 
 
 def after_change(standing: Standing, position: OpenPosition, offer: Offer) -> Standing:
@@ -67,7 +67,7 @@ def _legs(offer: Offer) -> list[OpenLeg]:
 def after_package(position: OpenPosition, package: Package, contracts: int) -> OpenPosition | None:
     """Return a position once so many packages are traded at their limit; None if no leg is left."""
     legs = (quoted.leg.of(contracts * quoted.leg.quantity) for quoted in package.legs)
-    return _traded(position, legs, cash=contracts * package.cash_at_limit, fees=contracts * package.fees)
+    return after_trade(position, legs, cash=contracts * package.cash_at_limit, fees=contracts * package.fees)
 
 
 def refusing_limit(before: Measured, after: Measured) -> str | None:
@@ -125,7 +125,8 @@ def refusal(position: OpenPosition, note: str, *, package: Package | None = None
     return Offer(position.engine, package.offered() if package else (), 0, binding_limit=limit, note=note)
 
 
-def _traded(position: OpenPosition, legs: Iterable[OpenLeg], *, cash: float, fees: float) -> OpenPosition | None:
+def after_trade(position: OpenPosition, legs: Iterable[OpenLeg], *, cash: float, fees: float) -> OpenPosition | None:
+    """Return a position once `legs` are traded for `cash` (dollars after `fees`); None if no leg is left."""
     left = netted((*position.legs, *legs))
     if not left:
         return None

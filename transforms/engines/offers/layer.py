@@ -1,6 +1,8 @@
 """The second engine's offers: a layer against a condor, and the same layer a month on (METHOD sections 7 and 8)."""
 
 import math
+from collections.abc import Collection
+from dataclasses import replace
 
 import polars as pl
 
@@ -9,6 +11,7 @@ from transforms.engines.offers.candidate import (
     Proposal,
     best_that_fits,
     candidate_legs,
+    loss_before_credit,
     opened_position,
     unit_trade,
 )
@@ -19,14 +22,18 @@ from transforms.engines.roll import LayerUnit, RolledSize, RollMatch, next_layer
 from transforms.engines.sizing import Sizing, sized
 
 
-def layer_offer(candidates: pl.DataFrame, standing: Standing, *, against: str | None) -> Proposal:
+def layer_offer(
+    candidates: pl.DataFrame, standing: Standing, *, against: str | None, unopened: Collection[str] = ()
+) -> Proposal:
     """Return the offer to activate the second engine: of mart.ratio_spread_candidate the best rank that fits.
 
     `against`: id of the open condor it is to stand against, whose loss, with that of the layers it has, counts for
-    trade_risk; None if there is none.
+    trade_risk; None if there is none. `unopened`: condors of the standing that add to its risk but not yet to what the
+    layers' share is taken of.
     """
     trade = () if against is None else standing.trade_of(against)
-    return best_that_fits(candidates, standing, book=standing.book(trade=trade), engine="second")
+    book = standing.book(trade=trade, unopened=unopened)
+    return best_that_fits(candidates, standing, book=book, engine="second")
 
 
 def rolled(
@@ -70,7 +77,8 @@ def rolled(
         f"{packages * package.expected_cost:,.2f} dollars, {_ratios(wanted, contracts)}"
     )
     offer = offered_change(position, after, package, contracts=packages, note=note, limit=limit)
-    return Proposal(offer, sizing, candidate, after)
+    owed = loss_before_credit(candidate, contracts)
+    return Proposal(replace(offer, loss_before_credit=owed), sizing, candidate, after)
 
 
 def after_roll(standing: Standing, position: OpenPosition, proposal: Proposal) -> Standing:

@@ -65,12 +65,14 @@ class Standing:
             return self.margin_of(position)
         return position.notional if self.basis == "notional" else position.capital_at_risk
 
-    def book(self, *, trade: Collection[str] = ()) -> OpenBook:
+    def book(self, *, trade: Collection[str] = (), unopened: Collection[str] = ()) -> OpenBook:
         """Return what is open, dollars; `trade`: the positions trade_risk counts beside what is sized.
+
+        `unopened`: condors that count as risk but not for the layers' share, because they may never be filled.
 
         What is unknown or unlimited is infinite where it is held below a limit, and 0 as a condor's part of the share.
         """
-        condors = [held for held in self.positions if held.engine == "condor"]
+        condors = [held for held in self.positions if held.engine == "condor" and held.position_id not in unopened]
         layers = [held for held in self.positions if held.engine == "second"]
         return OpenBook(
             worst_loss=math.fsum(_or_infinite(held.capital_at_risk) for held in self.positions),
