@@ -1,9 +1,10 @@
 """Measure how many mispriced quotes surface_residual finds, and how many of its findings are true, by their size.
 
 Run from the checkout: python -m benchmarks.residual_recall; it writes docs/residual_recall.md. On each session of the
-sample market 24 out-of-the-money quotes are moved, their spread unchanged, until their mid lies `size` half-spreads
+sample market 24 two-sided quotes are moved, their spread unchanged, until their mid lies `size` half-spreads
 from the true price. A plant is found if a finding names its strike and side; a finding is true if it names a plant's.
-The first sessions carry the history and are left as they are.
+The first sessions only carry the history and are left as they are; a judged session is history to those after it with
+its plants, as it would be in a home.
 """
 
 from dataclasses import dataclass
@@ -29,16 +30,18 @@ from transforms.sessions import option_close
 LAST_SESSION = date(2026, 1, 23)
 SEED = 20260123
 FEE = 0.65
-N_SESSIONS, N_HISTORY = 60, 36
+N_JUDGED, N_HISTORY = 60, 60
 PLANTS_PER_SESSION = 24
 SIZES = (1.1, 1.25, 1.5, 2.0, 3.0, 4.0)
 REPORT = Path("docs/residual_recall.md")
 INTRODUCTION = f"""# How well surface_residual finds mispriced quotes
 
-Sample market, seed {SEED}, {N_SESSIONS} sessions to {LAST_SESSION}. The first {N_HISTORY} are left clean and carry the
-history; on each of the others {PLANTS_PER_SESSION} out-of-the-money quotes worth at least 0.50 points (SPX, SPXW, VIX
-and VIXW) are moved until their mid lies `size` half-spreads from the true price, their own spread unchanged. At size 1
-the true price is on the edge of the quote: there is nothing to find. Written by `python -m benchmarks.residual_recall`.
+Sample market, seed {SEED}, {N_HISTORY + N_JUDGED} sessions to {LAST_SESSION}. The first {N_HISTORY} are left clean and
+carry the history (`residual_window`); on each of the {N_JUDGED} judged {PLANTS_PER_SESSION} quotes with a bid
+and an ask, in or out of the money and of any price (SPX, SPXW, VIX and VIXW), are moved until their mid lies `size`
+half-spreads from the true price, their own spread unchanged; so moved, they are part of the history of the sessions
+after. At size 1 the true price is on the edge of the quote: there is nothing to find. Written by
+`python -m benchmarks.residual_recall`.
 """
 QUOTE = ["session_date", "root", "expiration", "strike"]
 
@@ -83,12 +86,11 @@ def session_quotes(market: SampleMarket, row: int) -> pl.DataFrame:
 def planted(quotes: pl.DataFrame, *, size: float, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return quotes, some moved `size` half-spreads from their true price, and the keys of those with their side.
 
-    Among out-of-the-money quotes worth 0.50 points or more that are bid; half are made rich, half cheap.
+    Among all quotes with a bid and an ask; half are made rich, half cheap.
     """
     rng = np.random.default_rng(seed)
     rows = quotes.with_row_index("row")
-    cheaper = pl.col("true_price") <= pl.col("true_price").min().over("root", "expiration", "strike")
-    own = rows.filter(cheaper & (pl.col("true_price") >= 0.5) & (pl.col("bid") > 0.0) & pl.col("ask").is_not_null())
+    own = rows.filter((pl.col("bid") > 0.0) & pl.col("ask").is_not_null())
     chosen = own[np.sort(rng.choice(own.height, PLANTS_PER_SESSION, replace=False))]
     sign = np.where(np.arange(chosen.height) % 2 == 0, 1.0, -1.0)
     half = 0.5 * (chosen["ask"] - chosen["bid"]).to_numpy()
@@ -105,25 +107,30 @@ def planted(quotes: pl.DataFrame, *, size: float, seed: int) -> tuple[pl.DataFra
 
 
 def recall_by_size(
-    *, n_sessions: int = N_SESSIONS, n_history: int = N_HISTORY, sizes: tuple[float, ...] = SIZES
+    *, n_judged: int = N_JUDGED, n_history: int = N_HISTORY, sizes: tuple[float, ...] = SIZES
 ) -> dict[float, Tally]:
-    """Return the tally of each size over the sessions after the first `n_history`."""
+    """Return the tally of each size over `n_judged` sessions after `n_history` without plants."""
     calendar = trading_calendar()
     market = simulate_market(
-        calendar=calendar, last_session=LAST_SESSION, seed=SEED, n_chain_sessions=n_sessions, n_history_sessions=20
+        calendar=calendar,
+        last_session=LAST_SESSION,
+        seed=SEED,
+        n_chain_sessions=n_history + n_judged,
+        n_history_sessions=20,
     )
     tallies = {size: Tally() for size in sizes}
-    history: list[pl.DataFrame] = []
-    for number, row in enumerate(market.chain_rows):
+    clean = []
+    for row in market.chain_rows[:n_history]:
         quotes = session_quotes(market, row)
-        clean = residuals(session_pricing(quotes, calendar=calendar).options, quotes)
-        history.append(residual_bucket_daily(clean))
-        if number < n_history:
-            continue
-        baseline = residual_baseline(pl.concat(history), calendar=calendar)
+        clean.append(residual_bucket_daily(residuals(session_pricing(quotes, calendar=calendar).options, quotes)))
+    history = {size: list(clean) for size in sizes}
+    for row in market.chain_rows[n_history:]:
+        quotes = session_quotes(market, row)
         for size, tally in tallies.items():
-            changed, plants = planted(quotes, size=size, seed=SEED + number)
+            changed, plants = planted(quotes, size=size, seed=SEED + row)
             rows = residuals(session_pricing(changed, calendar=calendar).options, changed)
+            history[size].append(residual_bucket_daily(rows))
+            baseline = residual_baseline(pl.concat(history[size]), calendar=calendar)
             found = findings_frame(rows, baseline)
             true = found.join(plants, on=[*QUOTE, "side"], how="semi").height
             tally.planted += plants.height

@@ -18,6 +18,10 @@ from transforms.sessions import TradingCalendar
 Floats = NDArray[np.float64]
 
 QUOTE_KEY = ["session_date", "root", "expiration", "strike", "option_type"]
+# Of feature.option_analytics.
+FITTED_COLUMNS = [
+    *QUOTE_KEY, "delta", "log_moneyness", "fitted_price", "fitted_vol", "implied_vol_bid", "implied_vol_ask"
+]  # fmt: skip
 BUCKET = ["root", "delta_bucket", "dte_bucket"]
 DELTA_EDGES = (0.02, 0.10, 0.25, 0.50, 0.75, 0.90)
 DELTA_BUCKETS = ("0.00-0.02", "0.02-0.10", "0.10-0.25", "0.25-0.50", "0.50-0.75", "0.75-0.90", "0.90-1.00")
@@ -50,7 +54,7 @@ def residuals(option_analytics: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFr
 
     Parameters
     ----------
-    option_analytics : feature.option_analytics rows of any sessions
+    option_analytics : feature.option_analytics rows of any sessions, at least FITTED_COLUMNS
     quotes : core.option_quote rows of the same sessions
 
     Returns
@@ -60,13 +64,20 @@ def residuals(option_analytics: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFr
         residual_half_spreads, delta_bucket, dte_bucket, side (`sell` where the fitted price is below the bid, `buy`
         where it is above the ask, null inside), residual_points (distance of the fitted price from the side traded,
         null inside), vol_points (the same in vol points; null where that price has no vol) and local_misfit (median
-        residual_half_spreads of the three strikes on either side; null without any). Quotes without a bid, without a
-        mid vol or on a refused smile have no row.
+        residual_half_spreads of the three strikes on either side; null without any). Quotes without a bid or on a
+        refused smile have no row.
     """
     bid, ask, fitted = pl.col("bid"), pl.col("ask"), pl.col("fitted_price")
-    return (
+    of_strike = ["session_date", "root", "expiration", "strike"]
+    # A mid below intrinsic value has no delta: the strike's other option says where the quote belongs, or the strike.
+    is_deep = (pl.col("log_moneyness") < 0.0) == (pl.col("option_type") == "call")
+    delta = pl.coalesce(
+        pl.col("delta").abs(), 1.0 - pl.col("delta").abs().max().over(of_strike), is_deep.cast(pl.Float64)
+    )
+    rows = (
         option_analytics.lazy()
-        .filter(fitted.is_not_null() & pl.col("delta").is_not_null())
+        .with_columns(delta.alias("delta"))
+        .filter(fitted.is_not_null())
         .select(*QUOTE_KEY, "delta", "fitted_price", "fitted_vol", "implied_vol_bid", "implied_vol_ask")
         .join(
             quotes.lazy().select(*QUOTE_KEY, "bid", "ask", "bid_size", "ask_size", "snapshot_kind"),
@@ -78,7 +89,7 @@ def residuals(option_analytics: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFr
         .with_columns(
             (0.5 * (ask - bid)).alias("half_spread"),
             pl.when(fitted < bid).then(pl.lit("sell")).when(fitted > ask).then(pl.lit("buy")).alias("side"),
-            pl.concat_str("option_type", pl.lit(" "), _bucket(pl.col("delta").abs(), DELTA_EDGES, DELTA_BUCKETS)).alias(
+            pl.concat_str("option_type", pl.lit(" "), _bucket(pl.col("delta"), DELTA_EDGES, DELTA_BUCKETS)).alias(
                 "delta_bucket"
             ),
             _bucket((pl.col("expiration") - pl.col("session_date")).dt.total_days(), DTE_EDGES, DTE_BUCKETS).alias(
@@ -100,9 +111,9 @@ def residuals(option_analytics: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFr
         )
         .drop("delta", "fitted_vol", "implied_vol_bid", "implied_vol_ask")
         .sort(QUOTE_KEY)
-        .with_columns(_neighbors_median(pl.col("residual_half_spreads")).alias("local_misfit"))
         .collect()
     )
+    return rows.with_columns(_neighbors_median(rows))
 
 
 def _bucket(value: pl.Expr, edges: tuple[float, ...], names: tuple[str, ...]) -> pl.Expr:
@@ -113,11 +124,26 @@ def _bucket(value: pl.Expr, edges: tuple[float, ...], names: tuple[str, ...]) ->
     return name
 
 
-def _neighbors_median(value: pl.Expr) -> pl.Expr:
-    """Return the median over the NEIGHBORS nearest strikes on either side, of the same slice and option type."""
-    of_side = ["session_date", "root", "expiration", "option_type"]
-    steps = [step for step in range(-NEIGHBORS, NEIGHBORS + 1) if step != 0]
-    return pl.concat_list(*(value.shift(step).over(of_side, order_by="strike") for step in steps)).list.median()
+def _neighbors_median(rows: pl.DataFrame) -> pl.Series:
+    """Return `local_misfit`: the median residual of the NEIGHBORS nearest strikes on either side, same slice and type.
+
+    `rows` are sorted by QUOTE_KEY; null where a quote has no neighbor.
+    """
+    slice_of = rows.select(pl.struct("session_date", "root", "expiration").rle_id()).to_series().to_numpy()
+    side_of = 2 * slice_of.astype(np.int64) + (rows["option_type"] == "put").to_numpy()
+    order = np.argsort(side_of, kind="stable")
+    side_of, value = side_of[order], rows["residual_half_spreads"].to_numpy()[order]
+    beside = np.full((value.size, 2 * NEIGHBORS), np.nan)
+    for step in range(1, min(NEIGHBORS, value.size - 1) + 1):
+        same = side_of[step:] == side_of[:-step]
+        beside[step:, 2 * step - 2] = np.where(same, value[:-step], np.nan)
+        beside[:-step, 2 * step - 1] = np.where(same, value[step:], np.nan)
+    beside.sort(axis=1)
+    count = np.isfinite(beside).sum(axis=1)
+    place = np.arange(value.size)
+    median = np.empty(value.size)
+    median[order] = 0.5 * (beside[place, np.maximum(count - 1, 0) // 2] + beside[place, count // 2])
+    return pl.Series("local_misfit", median, nan_to_null=True)
 
 
 def residual_bucket_daily(rows: pl.DataFrame) -> pl.DataFrame:
