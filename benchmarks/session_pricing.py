@@ -29,8 +29,11 @@ STRIKES_PER_SLICE = 180
 REPEATS = 7
 
 
-def synthetic_chain() -> pl.DataFrame:
-    """Return core.option_quote rows of a chain of SSVI slices, quotes rounded outward to 0.05."""
+def synthetic_chain(*, density: int = 1) -> pl.DataFrame:
+    """Return core.option_quote rows of a chain of SSVI slices, quotes rounded outward to 0.05.
+
+    `density` times as many strikes are listed between the same ends.
+    """
     calendar = trading_calendar()
     session = date(2024, 3, 4)
     days = calendar.between(session + timedelta(days=1), session + timedelta(days=800))
@@ -43,9 +46,9 @@ def synthetic_chain() -> pl.DataFrame:
     frames = []
     for row, expiration in enumerate(chosen):
         unit = np.sqrt(theta[row])
-        k = np.linspace(-7.0 * unit, 3.5 * unit, STRIKES_PER_SLICE)
+        k = np.linspace(-7.0 * unit, 3.5 * unit, density * STRIKES_PER_SLICE)
         forward = 5000.0 * np.exp(0.036 * tau[row])
-        strike = np.unique(np.round(forward * np.exp(k), 0))
+        strike = np.unique(np.round(forward * np.exp(k), 0 if density == 1 else 2))
         k = np.log(strike / forward)
         phi = 0.95 / np.sqrt(theta[row] * (1.0 + theta[row]))
         variance = 0.5 * theta[row] * (1.0 - 0.65 * phi * k + np.sqrt((phi * k - 0.65) ** 2 + 1.0 - 0.65**2))

@@ -71,8 +71,18 @@ class Warehouse:
         frame: pl.DataFrame = self.connection.sql(sql, params=parameters).pl()
         return frame
 
-    def read(self, table: Table, *, sessions: Sequence[date] | None = None, last: date | None = None) -> pl.DataFrame:
-        """Return rows of a table, sorted by its key: all, those of some sessions, or those up to a session."""
+    def read(
+        self,
+        table: Table,
+        *,
+        sessions: Sequence[date] | None = None,
+        last: date | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pl.DataFrame:
+        """Return rows of a table, sorted by its key: all, those of some sessions, or those up to a session.
+
+        `columns` names those wanted; all of them unless given.
+        """
         where = ""
         parameters: list[Any] = []
         if sessions is not None:
@@ -80,9 +90,9 @@ class Warehouse:
         elif last is not None and table.session_column:
             where, parameters = f"where {table.session_column} <= ?", [last]
         order = ", ".join(table.key)
-        names = ", ".join(table.column_names)
-        frame = self.query(f"select {names} from {table.full_name} {where} order by {order}", parameters)
-        return frame.cast(dict(table.polars_schema))  # type: ignore[arg-type]
+        wanted = columns or table.column_names
+        frame = self.query(f"select {', '.join(wanted)} from {table.full_name} {where} order by {order}", parameters)
+        return frame.cast({name: table.polars_schema[name] for name in wanted})
 
     def read_expirations(self, table: Table, session: date, expirations: Sequence[date]) -> pl.DataFrame:
         """Return the rows of some expirations of one session, sorted by the table's key."""

@@ -81,8 +81,11 @@ def vx_file(sessions: list[date], expiration: date, *, restated: dict[date, floa
     return ("\r\n".join(lines) + "\r\n").encode()
 
 
-def chain_file(day: date, calendar: TradingCalendar) -> bytes:
-    """Return a quotedata CSV of the session `day`, downloaded at 18:05 New York: SPX and SPXW, two expirations each."""
+def chain_file(day: date, calendar: TradingCalendar, *, listed_on: date | None = None) -> bytes:
+    """Return a quotedata CSV of the session `day`, downloaded at 18:05 New York: SPX and SPXW, two expirations each.
+
+    The expirations are those listed on the session itself, unless another is given.
+    """
     spot = round(_spx(day), 2)
     lines = [
         "",
@@ -92,7 +95,7 @@ def chain_file(day: date, calendar: TradingCalendar) -> bytes:
         "Puts,Last Sale,Net,Bid,Ask,Volume,IV,Delta,Gamma,Open Interest",
     ]
     for root, days_ahead in (("SPXW", 7), ("SPXW", 35), ("SPX", 35), ("SPX", 63)):
-        expiration = calendar.after(day, days_ahead)
+        expiration = calendar.after(listed_on or day, days_ahead)
         years = (expiration - day).days / 365
         for strike in range(int(spot * 0.8) // 25 * 25, int(spot * 1.15), 25):
             call, put = _prices(spot, strike, years)

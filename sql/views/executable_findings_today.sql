@@ -1,4 +1,4 @@
--- grain: one row per finding of the newest night whose legs can be traded at the touch, dearest first
+-- grain: one row per finding of the newest night that holds at bid and ask without an assumption, dearest first
 select
     session_date,
     finding_id,
@@ -16,7 +16,7 @@ select
     note,
 from mart.mispricing
 where
-    confidence in ('executable', 'conditional')
+    confidence = 'executable'
     and session_date = (select max(session_date) from mart.signal_daily)
 order by
     edge_dollars desc nulls last,

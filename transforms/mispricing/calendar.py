@@ -45,7 +45,9 @@ class Crossings:
         return Crossings(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
-def calendar_findings(quotes: pl.DataFrame, slices: pl.DataFrame, *, fee_per_contract: float) -> FindingFrames:
+def calendar_findings(
+    quotes: pl.DataFrame, slices: pl.DataFrame, *, fee_per_contract: float, grid: SliceGrid | None = None
+) -> FindingFrames:
     """Return the calendar crossings of one session worth more than their fees: the best of each pair of slices.
 
     Parameters
@@ -55,6 +57,7 @@ def calendar_findings(quotes: pl.DataFrame, slices: pl.DataFrame, *, fee_per_con
     slices : feature.slice rows of the same session
         Expired slices and slices without a forward are skipped.
     fee_per_contract : dollars
+    grid : SliceGrid of the quotes, if it is at hand
 
     Notes
     -----
@@ -62,7 +65,7 @@ def calendar_findings(quotes: pl.DataFrame, slices: pl.DataFrame, *, fee_per_con
     one far slice. `conditional`: the note states the assumption. The edge must exceed what twice the
     standard errors of the fitted forwards and discount factors could take from the far leg.
     """
-    grid = slice_grid(quotes.filter(pl.col("root").is_in(ROOTS)))
+    grid = grid or slice_grid(quotes.filter(pl.col("root").is_in(ROOTS)))
     facts = grid.slices.join(slices, on=SLICE_KEY, how="left", validate="1:1", maintain_order="left")
     found = calendar_crossings(grid, facts)
     found = found.take(OPTION_MULTIPLIER * found.edge > fee_per_contract * (1.0 + found.ratio))

@@ -40,7 +40,9 @@ class _Slice:
     is_non_regular: bool
 
 
-def executable_findings(quotes: pl.DataFrame, slices: pl.DataFrame, *, fee_per_contract: float) -> FindingFrames:
+def executable_findings(
+    quotes: pl.DataFrame, slices: pl.DataFrame, *, fee_per_contract: float, grid: SliceGrid | None = None
+) -> FindingFrames:
     """Return every executable lock of one session, as rows of mart.mispricing (without its life) and of its legs.
 
     Parameters
@@ -51,6 +53,7 @@ def executable_findings(quotes: pl.DataFrame, slices: pl.DataFrame, *, fee_per_c
         time_to_expiry (years), forward (points), discount_factor: expired slices are skipped; the fit is where the
         search starts and changes no verdict.
     fee_per_contract : dollars
+    grid : SliceGrid of the quotes, if it is at hand
 
     Notes
     -----
@@ -61,7 +64,7 @@ def executable_findings(quotes: pl.DataFrame, slices: pl.DataFrame, *, fee_per_c
     """
     if quotes.is_empty():
         return finding_rows(date.min, [], fee_per_contract=fee_per_contract)
-    grid = slice_grid(quotes)
+    grid = grid or slice_grid(quotes)
     facts = grid.slices.join(slices, on=SLICE_KEY, how="left", validate="1:1", maintain_order="left")
     columns = {
         name: facts[name].cast(pl.Float64).to_list() for name in ("time_to_expiry", "forward", "discount_factor")
@@ -190,9 +193,10 @@ def _start(quotes: SliceQuotes, *, forward: float | None, discount_factor: float
 
 
 def _whole_slice(grid: SliceGrid, row: int, *, quoted: SliceQuotes) -> _Slice:
-    here = grid.slice_of == row
-    rows = grid.quotes.filter(pl.Series(here))
-    code = 2 * grid.column_of[here] + np.where(grid.is_call[here], 1, 2)
+    # The grid's quotes are sorted by slice.
+    first, end = np.searchsorted(grid.slice_of, [row, row + 1]).tolist()
+    rows = grid.quotes[first:end]
+    code = 2 * grid.column_of[first:end] + np.where(grid.is_call[first:end], 1, 2)
     sizes = np.full((2, 2 * quoted.strike.size + 1), np.nan)
     for number, side in enumerate(("bid_size", "ask_size")):
         sizes[number, code] = rows[side].cast(pl.Float64).fill_null(np.nan).to_numpy()

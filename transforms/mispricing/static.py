@@ -151,14 +151,16 @@ def static_check(quotes: SliceQuotes, *, discounted_forward: float, discount_fac
     book = _Book.of(quotes)
     walls = 0.02 * book.center
     start = np.array([discounted_forward, discount_factor])
-    point, model = start, book.model(walls=walls, around=start)
-    bound, support = np.inf, model.codes[:0]
+    point, model = start, None
+    bound, support = np.inf, np.empty((0, 3), dtype=np.int64)
     for _ in range(MAX_ROUNDS):
-        gap, codes = book.cuts(point)
+        hull = book.hull(point)
         # The b >= 0 that no quote states.
-        value = min(float(gap.min()), float(point[1]) * book.center)
+        value = min(float(hull.gap.min()), float(point[1]) * book.center)
         if value >= -LOCK_TOLERANCE:
             return StaticCheck(value, float(point[0]), float(point[1]), None)
+        # Most slices never come here: the fitted point is a witness.
+        model = model or book.model(walls=walls, around=start)
         if value >= bound - LOCK_TOLERANCE:
             if (support[:, 0] != WALL).all():
                 return StaticCheck(bound, float(point[0]), float(point[1]), _lock_of(support, quotes))
@@ -167,6 +169,7 @@ def static_check(quotes: SliceQuotes, *, discounted_forward: float, discount_fac
                 break
             quoted = model.codes[model.codes[:, 0] >= 0]
             model = book.model(walls=walls, around=start).extended(book.coefficients(quoted), quoted)
+        codes = book.cuts(hull)
         model = model.extended(book.coefficients(codes), codes)
         previous = bound
         bound, point, active = model.best_point()
@@ -269,6 +272,23 @@ def _triples(n: int) -> tuple[Indices, Indices, Indices]:
 
 
 @dataclass(frozen=True)
+class _Hull:
+    """The lower convex hull of a slice's asks, calls and turned puts, at one (a, b), against the bids.
+
+    `strike` are 0 and the slice's; `vertex` the strikes of the hull, of which `left` and `right` number those on either
+    side of each strike. `gap` is the hull less the bid (points); `put_ask`, `put_bid` are the puts turned to calls.
+    """
+
+    strike: Floats
+    vertex: Floats
+    left: Indices
+    right: Indices
+    gap: Floats
+    put_ask: Floats
+    put_bid: Floats
+
+
+@dataclass(frozen=True)
 class _Book:
     """One slice's quotes by code, and the hull over its asks at a given (a, b)."""
 
@@ -305,8 +325,8 @@ class _Book:
         codes[2:, 1] = np.arange(4)
         return _Model(self.center, constant, gradient, codes)
 
-    def cuts(self, point: Floats) -> tuple[Floats, Indices]:
-        """Return the hull less the bid at 0 and at each strike (points), and the codes of the tightest cuts."""
+    def hull(self, point: Floats) -> "_Hull":
+        """Return the hull over the asks at a point (a, b)."""
         quotes = self.quotes
         line = point[0] - point[1] * quotes.strike
         put_ask, put_bid = quotes.put_ask + line, quotes.put_bid + line
@@ -323,18 +343,22 @@ class _Book:
         right = np.clip(np.searchsorted(x, strike, side="left"), first, last)
         width = x[right] - x[left]
         share = np.where(width > 0.0, (x[right] - strike) / np.where(width > 0.0, width, 1.0), 1.0)
-        hull = share * y[left] + (1.0 - share) * y[right] + point[1] * np.maximum(x[left] - strike, 0.0)
-        gap = hull - bid
+        value = share * y[left] + (1.0 - share) * y[right] + point[1] * np.maximum(x[left] - strike, 0.0)
+        return _Hull(strike, x, left, right, gap=value - bid, put_ask=put_ask, put_bid=put_bid)
+
+    def cuts(self, hull: "_Hull") -> Indices:
+        """Return the codes of the tightest cuts at the hull's point, of each sign of their slope in a."""
         # The code of a strike's better quote: a call's is odd, its put's the next; 0 is the put struck at 0.
-        buy = 2 * np.arange(len(strike)) - 1 + np.concatenate(([True], put_ask < quotes.call_ask))
-        sell = 2 * np.arange(len(strike)) - 1 + np.concatenate(([True], put_bid > quotes.call_bid))
-        at = np.searchsorted(strike, x)
-        codes = np.column_stack((sell, buy[at][left], buy[at][right]))
+        code = 2 * np.arange(len(hull.strike)) - 1
+        buy = code + np.concatenate(([True], hull.put_ask < self.quotes.call_ask))
+        sell = code + np.concatenate(([True], hull.put_bid > self.quotes.call_bid))
+        at = np.searchsorted(hull.strike, hull.vertex)
+        codes = np.column_stack((sell, buy[at][hull.left], buy[at][hull.right]))
         _, gradient = self.coefficients(codes)
-        order = np.argsort(gap, kind="stable")
+        order = np.argsort(hull.gap, kind="stable")
         ordered = np.sign(np.round(gradient[order, 0], 12))
         chosen = np.concatenate([order[ordered == sign][:CUTS_PER_SIGN] for sign in (-1.0, 0.0, 1.0)])
-        return gap, codes[chosen]
+        return np.asarray(codes[chosen])
 
     def coefficients(self, codes: Indices) -> tuple[Floats, Floats]:
         """Return constants (m,) and gradients (m, 2) of cuts named by codes (m, 3).

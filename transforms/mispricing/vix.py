@@ -186,6 +186,7 @@ def variance_triangle(
     futures: pl.DataFrame,
     calendar: TradingCalendar,
     max_bracket_days: float = 3.0,
+    grid: SliceGrid | None = None,
 ) -> pl.DataFrame:
     """Return feature.variance_triangle of one session: one row per VX or VIX option expiration still ahead.
 
@@ -196,6 +197,7 @@ def variance_triangle(
     futures : core.futures_settlement, at least the session's rows
     max_bracket_days : days
         How far the expiration may lie from the nearer of the two SPX slices that bracket it.
+    grid : SliceGrid of the quotes, if it is at hand
 
     Notes
     -----
@@ -207,7 +209,7 @@ def variance_triangle(
     if quotes.is_empty():
         return VARIANCE_TRIANGLE.empty()
     session, quote_ts = quotes.select("session_date", pl.col("quote_ts").max()).row(0)
-    grid = slice_grid(quotes)
+    grid = grid or slice_grid(quotes)
     facts = grid.slices.join(slices, on=SLICE_KEY, how="left", validate="1:1", maintain_order="left")
     vx = futures.filter((pl.col("session_date") == session) & (pl.col("expiration") > session)).select(
         "expiration", pl.col("settle").alias("vx")
