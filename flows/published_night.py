@@ -1,5 +1,6 @@
-"""Read a night as its report needs it: rows of the published tables, and of old chains the parquet."""
+"""Read a night as its report needs it: rows of the published tables; what is served no longer, from the parquet."""
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from duckdb import ColumnExpression, ConstantExpression, DuckDBPyConnection
 from flows.snapshots import partition_path
 from transforms.errors import DataError
 from transforms.report.night import OF_THE_CHAIN, OF_THE_NIGHT, UP_TO_THE_NIGHT, WHOLE, Night
+from transforms.schemas import partition_of
 from transforms.table_schema import Table
 
 
@@ -33,17 +35,17 @@ def read_published_night(served: Path, session: date) -> Night:
 
 
 def read_night(connection: DuckDBPyConnection, session: date, *, archive: Path) -> Night:
-    """Return the rows of a night from an open database; a chain it no longer holds, from the parquet of `archive`."""
+    """Return the rows of a night from an open database, those it no longer holds from the parquet of `archive`."""
     frames: dict[Table, pl.DataFrame] = {}
-    for table in OF_THE_NIGHT:
-        frames[table] = _rows(connection, table, of=session)
+    of_the_night: dict[Table, list[str]] = {table: table.column_names for table in OF_THE_NIGHT}
+    for table, columns in {**of_the_night, **OF_THE_CHAIN}.items():
+        rows = _rows(connection, table, of=session, columns=columns)
+        is_archived = rows.is_empty() and partition_of(table) == "session"
+        frames[table] = _archived(archive, table, session, columns) if is_archived else rows
     for table in UP_TO_THE_NIGHT:
         frames[table] = _rows(connection, table, until=session)
     for table in WHOLE:
         frames[table] = _rows(connection, table)
-    for table, columns in OF_THE_CHAIN.items():
-        chain = _rows(connection, table, of=session, columns=list(columns))
-        frames[table] = _archived(archive, table, session, list(columns)) if chain.is_empty() else chain
     return Night(session, frames)
 
 
@@ -53,7 +55,7 @@ def _rows(
     *,
     of: date | None = None,
     until: date | None = None,
-    columns: list[str] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> pl.DataFrame:
     rows = connection.table(table.full_name)
     when = ColumnExpression("session_date")
@@ -65,12 +67,12 @@ def _rows(
     return _typed(frame, table)
 
 
-def _archived(archive: Path, table: Table, session: date, columns: list[str]) -> pl.DataFrame:
-    """Return a chain from its parquet; no rows if the night had none."""
+def _archived(archive: Path, table: Table, session: date, columns: Sequence[str]) -> pl.DataFrame:
+    """Return the rows of a session from their parquet; none if it has none."""
     path = archive / partition_path(table, session.isoformat())
     if not path.exists():
         return table.empty().select(columns)
-    return _typed(pl.read_parquet(path, columns=columns, hive_partitioning=False), table)
+    return _typed(pl.read_parquet(path, columns=list(columns), hive_partitioning=False), table)
 
 
 def _typed(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
