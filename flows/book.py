@@ -149,12 +149,13 @@ def step_nights(
     first = _first_to_step(warehouse, nights, anew, inputs)
     if first is None:
         return []
-    frozen = _frozen_nights(warehouse)
+    frozen = frozen_json(warehouse)
     book = _book_before(warehouse, first)
     stepped = [night for night in nights if night >= first]
     written = _Written()
     for night in stepped:
-        kept = None if night in anew else frozen.get(night)
+        text = None if night in anew else frozen.get(night)
+        kept = Frozen.from_json(text) if text is not None else None
         book = _step_night(warehouse, book, night, settings[night], inputs=inputs, kept=kept, written=written)
         if len(written.sessions) == NIGHTS_AT_ONCE:
             _write(warehouse, written)
@@ -168,6 +169,10 @@ def step_nights(
 def frozen_json(warehouse: Warehouse) -> dict[date, str]:
     """Return what was decided on each night, as JSON, by session."""
     return dict(warehouse.read_meta("meta.decided").select("session_date", "decided").iter_rows())
+
+
+def _decided_nights(warehouse: Warehouse) -> set[date]:
+    return set(warehouse.read_meta("meta.decided", ["session_date"])["session_date"].to_list())
 
 
 def restore_decisions(warehouse: Warehouse, decided: Mapping[date, str]) -> None:
@@ -210,10 +215,10 @@ def night_settings(settings: Settings) -> NightSettings:
 
 def _first_to_step(warehouse: Warehouse, nights: Sequence[date], anew: set[date], inputs: BookInputs) -> date | None:
     """Return the first night that is new, or whose inputs have changed since it was stepped; None if none is."""
-    states = warehouse.read_meta("meta.book")
+    states = warehouse.read_meta("meta.book", ["session_date", "settled", "held"])
     known = set(states["session_date"].to_list())
     stale = {day for table in STEPPED_FROM for day in warehouse.dirty_sessions(table)} & set(nights)
-    stale |= anew | (set(nights) - known) | (set(nights) - set(frozen_json(warehouse)))
+    stale |= anew | (set(nights) - known) | (set(nights) - _decided_nights(warehouse))
     stale |= known - set(nights)
     held = _held_hash(inputs.held)
     for night, settled, said in states.select("session_date", "settled", "held").iter_rows():
@@ -229,10 +234,6 @@ def _first_to_step(warehouse: Warehouse, nights: Sequence[date], anew: set[date]
 def _book_before(warehouse: Warehouse, night: date) -> Book:
     states = warehouse.read_meta("meta.book").filter(pl.col("session_date") < night).sort("session_date")
     return book_from_json(states["book"][-1]) if states.height else Book()
-
-
-def _frozen_nights(warehouse: Warehouse) -> dict[date, Frozen]:
-    return {night: Frozen.from_json(text) for night, text in frozen_json(warehouse).items()}
 
 
 def _step_night(

@@ -10,13 +10,12 @@ from flows.internal_tables import NIGHT_SCHEMA
 from flows.provenance import code_version
 from flows.settings import COMPUTING, Settings, settings_from
 from flows.warehouse import Warehouse
-from transforms.schemas import BY_NAME, SIGNAL_DAILY
+from transforms.schemas import BY_NAME, CONDOR_CANDIDATE, RATIO_SPREAD_CANDIDATE, SIGNAL_DAILY
 from transforms.signals import book_signals, chained_inputs, signal_daily
 
 INPUT_OF_ROOT = {"SPX": "spx_options", "SPXW": "spx_options", "VIX": "vix_options", "VIXW": "vix_options"}
 BOOK_SIGNALS_FROM = (
-    "decision", "rule_evaluation", "condor_candidate", "ratio_spread_candidate", "mispricing", "engine_daily",
-    "account_daily", "engine_statistics",
+    "decision", "rule_evaluation", "mispricing", "engine_daily", "account_daily", "engine_statistics",
 )  # fmt: skip
 
 
@@ -113,6 +112,7 @@ def _signals(warehouse: Warehouse, nights: pl.DataFrame) -> pl.DataFrame:
         counts = counts.join(own, on="session_date", how="left", validate="1:1")
     refusals = snapshots.filter(pl.col("refusal").is_not_null()).select("session_date", "input").unique()
     tables = {name: warehouse.read(BY_NAME[f"mart.{name}"]) for name in BOOK_SIGNALS_FROM}
+    tables |= {table.name: warehouse.read_best(table) for table in (CONDOR_CANDIDATE, RATIO_SPREAD_CANDIDATE)}
     return signal_daily(
         nights.drop("settings"),
         book=book_signals(**tables),

@@ -103,6 +103,16 @@ class Warehouse:
         )
         return frame.cast(dict(table.polars_schema))  # type: ignore[arg-type]
 
+    def read_best(self, table: Table) -> pl.DataFrame:
+        """Return the rows of rank 1 of every session, and `n_candidates`, how many the session has."""
+        names = ", ".join(table.column_names)
+        frame = self.query(
+            f"select {names}, count(*) over (partition by session_date) as n_candidates from {table.full_name}"
+            " qualify rank = 1 order by session_date"
+        )
+        schema: dict[str, pl.DataType] = {**table.polars_schema, "n_candidates": pl.Int64()}
+        return frame.cast(schema)  # type: ignore[arg-type]
+
     def read_partition(self, table: Table, partition: str) -> pl.DataFrame:
         """Return the rows of one snapshot partition: a session, a year or everything."""
         kind = partition_of(table)
@@ -178,9 +188,9 @@ class Warehouse:
         self._insert(table.full_name, table.conform(frame))
         self.mark_dirty(table, frame["session_date"].unique().to_list() if table.session_column else [None])
 
-    def read_meta(self, name: str) -> pl.DataFrame:
-        """Return an internal table: `snapshot`, `night`, or `stage.<table>` candidates."""
-        schema = internal_tables()[name]
+    def read_meta(self, name: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Return an internal table (`internal_tables`), or some columns of it."""
+        schema = {key: dtype for key, dtype in internal_tables()[name].items() if columns is None or key in columns}
         return self.query(f"select {', '.join(schema)} from {name}").cast(dict(schema))  # type: ignore[arg-type]
 
     def write_meta(self, name: str, frame: pl.DataFrame) -> None:

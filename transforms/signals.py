@@ -55,7 +55,8 @@ def book_signals(
 ) -> pl.DataFrame:
     """Return one row per session of mart.rule_evaluation: what is decided, why, and how the book stands.
 
-    The arguments are the mart tables of those names, any sessions; the columns are those of mart.signal_daily.
+    The arguments are the mart tables of those names, any sessions, of the candidates the best of each session with
+    `n_candidates`, their number; the columns are those of mart.signal_daily.
     """
     rows = rule_evaluation.select("session_date").unique()
     outcomes = {"passed": ["passed"], "failed": ["failed"], "unknown": ["unknown"]}
@@ -77,20 +78,22 @@ def book_signals(
             order.filter(pl.col("contracts") > 0).str.join("; ").alias(f"{engine}_order"),
         )  # fmt: skip
         rows = rows.join(own, on="session_date", how="left", validate="1:1")
-    condors = condor_candidate.sort("rank").group_by("session_date").agg(
-        pl.col("candidate_id").first().alias("best_condor"),
-        pl.col("credit_natural").first().alias("best_condor_credit"),
-        pl.col("max_loss").first().alias("best_condor_max_loss"),
-        pl.col("probability_of_profit").first().alias("best_condor_probability_of_profit"),
-        pl.col("score").first().alias("best_condor_score"),
-        pl.len().cast(pl.Int64).alias("n_condor_candidates"),
-    )  # fmt: skip
-    layers = ratio_spread_candidate.sort("rank").group_by("session_date").agg(
-        pl.col("candidate_id").first().alias("best_layer"),
-        pl.col("credit").first().alias("best_layer_credit"),
-        pl.col("break_even_high").first().alias("best_layer_break_even_high"),
-        pl.len().cast(pl.Int64).alias("n_layer_candidates"),
-    )  # fmt: skip
+    condors = condor_candidate.select(
+        "session_date",
+        best_condor="candidate_id",
+        best_condor_credit="credit_natural",
+        best_condor_max_loss="max_loss",
+        best_condor_probability_of_profit="probability_of_profit",
+        best_condor_score="score",
+        n_condor_candidates="n_candidates",
+    )
+    layers = ratio_spread_candidate.select(
+        "session_date",
+        best_layer="candidate_id",
+        best_layer_credit="credit",
+        best_layer_break_even_high="break_even_high",
+        n_layer_candidates="n_candidates",
+    )
     locks = mispricing.filter((pl.col("confidence") == "executable") & ~pl.col("from_flagged_quotes"))
     findings = locks.group_by("session_date").agg(
         pl.len().cast(pl.Int64).alias("n_executable_findings"),

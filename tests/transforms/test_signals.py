@@ -82,11 +82,9 @@ def book_tables() -> dict[str, pl.DataFrame]:
             *({"rule": r, "outcome": o, "distance": d, "state": s} for r, o, d, s in judged),
         ),
         "condor_candidate": rows(
-            CONDOR_CANDIDATE,
-            {"candidate_id": "second", "credit_natural": 9.0, "rank": 2},
-            {"candidate_id": "first", "credit_natural": 12.05, "rank": 1},
-        ),
-        "ratio_spread_candidate": RATIO_SPREAD_CANDIDATE.empty(),
+            CONDOR_CANDIDATE, {"candidate_id": "first", "credit_natural": 12.05, "rank": 1}
+        ).with_columns(n_candidates=pl.lit(2, pl.Int64)),
+        "ratio_spread_candidate": RATIO_SPREAD_CANDIDATE.empty().with_columns(n_candidates=pl.lit(0, pl.Int64)),
         "mispricing": MISPRICING.empty(),
         "engine_daily": rows(ENGINE_DAILY, {"engine": "both", "pnl": 5.0, "equity": 7.0, "cash": 0.0, "n_open": 1}),
         "account_daily": rows(ACCOUNT_DAILY, {"equity": 1_000_005.0}),
