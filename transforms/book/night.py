@@ -317,17 +317,21 @@ def _standing(
     changing = {order.position_id: order for order in orders if order.action not in ("reduce", "close")}
     fee = {"condor": settings.terms.spx_fee, "second": settings.terms.vix_fee}
     ordered = [ordered_position(order, fee=fee[order.engine]) for order in waiting]
+    standing_now = (*condors, *layers)
+    filled = [_once_filled(p, changing.get(p.position_id), fee[p.engine]) for p in standing_now]
+    due = sum(min(seen.cash_so_far, 0.0) for seen in ordered)
+    due += sum(min(then.cash_so_far - now.cash, 0.0) for then, now in zip(filled, standing_now, strict=True))
+    account = market.account
+    if account.cash is not None:
+        account = replace(account, cash=account.cash + due)
     condor = newest(condors)
     against = {p.position_id: p.stands_against for p in layers if p.stands_against}
     if condor is not None:
         against |= {seen.position_id: condor.position_id for seen in ordered if seen.engine == "second"}
     return Standing(
         chain=market.chain,
-        account=market.account,
-        positions=(
-            *(_once_filled(p, changing.get(p.position_id), fee[p.engine]) for p in (*condors, *layers)),
-            *ordered,
-        ),
+        account=account,
+        positions=(*filled, *ordered),
         stands_against=against,
         limits=limits_of(settings.parameters, None),
         basis=settings.basis,
