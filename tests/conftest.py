@@ -4,11 +4,24 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from flows.calendar import trading_calendar
+from tests.warm_process import warm_process
 from transforms.sessions import TradingCalendar
 
+__all__ = ["warm_process"]
+
+# How long an example takes says how busy the machine is, not whether the program is right.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
+
 CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest tests first."""
+    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
 
 
 def forbid_or_skip(reason: str, switch: str) -> None:

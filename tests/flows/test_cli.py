@@ -23,6 +23,7 @@ from tests.flows.small_home import (
     zeroed,
 )
 from tests.small_market import chain_file
+from tests.warm_process import PATIENCE_SECONDS, WarmProcess
 from transforms.errors import DataError, UsageError
 from transforms.schemas import LANDED_FILE
 from transforms.sessions import TradingCalendar
@@ -33,21 +34,38 @@ NOW = "2024-03-01T23:00:00"
 Alvh = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def clean_environment(**changes: str) -> dict[str, str]:
+    """Return this process's environment without a home and without what configures Prefect."""
+    inherited = {name: value for name, value in os.environ.items() if name != "ALVH_HOME" and "PREFECT" not in name}
+    return {**inherited, "PYTHONPATH": str(CHECKOUT), **changes}
+
+
 @pytest.fixture
-def alvh(tmp_path: Path) -> Alvh:
+def alvh(warm_process: WarmProcess, tmp_path: Path) -> Alvh:
     """Run a command in a child process, in an empty folder and without a terminal."""
 
     def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        inherited = {name: value for name, value in os.environ.items() if name != "ALVH_HOME" and "PREFECT" not in name}
+        return warm_process.run(
+            "flows.cli:main", *map(str, arguments), folder=tmp_path, environment=clean_environment(**environment)
+        )
+
+    return run
+
+
+@pytest.fixture
+def cold_alvh(tmp_path: Path) -> Alvh:
+    """Run a command in a Python of its own, in an empty folder and without a terminal."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", "from flows.cli import main; main()", *map(str, arguments)],
             capture_output=True,
             text=True,
             cwd=tmp_path,
-            env={**inherited, "PYTHONPATH": str(CHECKOUT), **environment},
+            env=clean_environment(),
             check=False,
             stdin=subprocess.DEVNULL,
-            timeout=180,
+            timeout=PATIENCE_SECONDS,
         )
 
     return run
@@ -284,13 +302,13 @@ def test_exit_codes_say_what_was_published() -> None:
 
 @pytest.mark.prefect
 def test_a_night_whose_chain_a_gate_refused_ends_with_3_and_one_document(
-    alvh: Alvh,
+    cold_alvh: Alvh,
     home: Home,
     calendar: TradingCalendar,
 ) -> None:
     session = date(2024, 3, 1)
     (home.inbox / "chain.csv").write_bytes(zeroed(chain_file(session, calendar)))
-    done = alvh("run", "--date", session, "--json", "--now", "2024-03-02T00:00:00", "--home", home.root)
+    done = cold_alvh("run", "--date", session, "--json", "--now", "2024-03-02T00:00:00", "--home", home.root)
     assert done.returncode == REFUSED, done.stderr
     document = json.loads(done.stdout)
     assert document["status"] == "refused"

@@ -3,22 +3,17 @@
 And no row depends on what came after it.
 """
 
-import hashlib
 import os
 import random
-import subprocess
 import sys
-from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
 
 from flows import intake
 from flows.calendar import trading_calendar
-from flows.expectations import Judgement, judge
 from flows.home import Home
 from flows.intake import ingest_paths
 from flows.settings import Settings
@@ -32,12 +27,12 @@ from tests.flows.small_home import (
     snapshot_hashes,
     zeroed,
 )
+from tests.remembered import remembered
 from tests.small_market import SmallMarket, chain_file, settle, small_market, vx_file
+from tests.warm_process import WarmProcess
 from transforms.schemas import TABLES
 from transforms.sessions import TradingCalendar
-from transforms.table_schema import Table
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 N_ORDERS = 20
 # The awkward market: what goes wrong with real deliveries, in one file each.
 LAST = date(2024, 2, 29)
@@ -49,26 +44,22 @@ RESTATED = date(2024, 2, 13)
 MARCH = date(2024, 3, 20)
 MARKET_TABLES = [table for table in TABLES if table.schema in {"feature", "mart"} and table.session_column]
 
-CHILD = """
-import sys
-from datetime import date, datetime
-from pathlib import Path
-from tests.flows.small_home import NIGHTS, import_paths, new_home, run_night
-home = new_home(Path(sys.argv[1]))
-import_paths(home, sorted(Path(sys.argv[2]).iterdir(), reverse=True))
-for session in NIGHTS:
-    run_night(home, session)
-"""
+
+def build_elsewhere() -> None:
+    """Build in a process of its own what `base_home` is, of the files named last to first; print its threads."""
+    home = new_home(Path(sys.argv[1]))
+    import_paths(home, sorted(Path(sys.argv[2]).iterdir(), reverse=True))
+    for session in NIGHTS:
+        run_night(home, session)
+    print(pl.thread_pool_size())
 
 
 def test_a_fresh_home_of_one_thread_in_another_folder_is_equal_to_the_byte(
-    base_home: Home,
-    base_files: Path,
-    tmp_path: Path,
+    base_home: Home, base_files: Path, tmp_path: Path, warm_process: WarmProcess
 ) -> None:
-    environment = {**os.environ, "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT)}
-    command = [sys.executable, "-c", CHILD, str(tmp_path / "elsewhere"), str(base_files)]
-    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    arguments = (str(tmp_path / "elsewhere"), str(base_files))
+    built = warm_process.run("tests.flows.test_identity:build_elsewhere", *arguments, folder=tmp_path)
+    assert (built.returncode, built.stdout) == (0, "1\n"), built.stderr
     expected = snapshot_hashes(base_home.published)
     assert len(expected) > 20
     assert pl.thread_pool_size() > 1
@@ -130,19 +121,6 @@ def awkward_files(calendar: TradingCalendar, tmp_path_factory: pytest.TempPathFa
     return paths
 
 
-def remembering(call: Callable[..., Judgement]) -> Callable[..., Judgement]:
-    """Return `judge` with its verdicts remembered: a pure function, and a third of a second each time."""
-    verdicts: dict[str, Judgement] = {}
-
-    def remembered(table: Table, frame: pl.DataFrame, **rest: Any) -> Judgement:
-        key = hashlib.sha256(table.full_name.encode() + frame.rechunk().serialize()).hexdigest()
-        if key not in verdicts:
-            verdicts[key] = call(table, frame, **rest)
-        return verdicts[key]
-
-    return remembered
-
-
 def published_of(root: Path, calls: list[list[Path]]) -> dict[str, str]:
     """Import files call by call into a new home, run the last night, and return its snapshots' hashes."""
     home = new_home(root)
@@ -153,6 +131,7 @@ def published_of(root: Path, calls: list[list[Path]]) -> dict[str, str]:
     return snapshot_hashes(home.published)
 
 
+@pytest.mark.longest
 def test_twenty_orders_of_arrival_make_one_set_of_bytes(
     awkward_files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,7 +148,7 @@ def test_twenty_orders_of_arrival_make_one_set_of_bytes(
     futures = rows["core.futures_settlement"]
     settled = futures.filter(pl.col("expiration") == MARCH, pl.col("session_date") == RESTATED)
     assert settled["settle"].to_list() == [21.25]
-    monkeypatch.setattr(intake, "judge", remembering(judge))
+    monkeypatch.setattr(intake, "judge", remembered(intake.judge))
     for seed in range(N_ORDERS):
         order = list(awkward_files)
         random.Random(seed).shuffle(order)

@@ -8,7 +8,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import venv
 from pathlib import Path
 from typing import Any
 
@@ -71,32 +70,26 @@ def moved(base_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def old_python() -> Path:
-    """The interpreter of an environment with the oldest DuckDB, made once and kept in .cache/."""
+def old_duckdb() -> Path:
+    """The folder that holds the oldest DuckDB, installed once and kept in .cache/."""
     folder = CHECKOUT / ".cache" / f"duckdb-{OLDEST_DUCKDB}-py{sys.version_info.major}.{sys.version_info.minor}"
-    python = folder / "bin" / "python"
     if not (folder / "done").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        venv.create(folder, with_pip=True)
-        install = [
-            str(python),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            f"duckdb=={OLDEST_DUCKDB}",
-        ]
+        options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--target", str(folder))
+        install = [sys.executable, "-m", "pip", "install", *options, f"duckdb=={OLDEST_DUCKDB}"]
         done = subprocess.run(install, capture_output=True, text=True, check=False)
         if done.returncode:
             shutil.rmtree(folder, ignore_errors=True)
             forbid_or_skip(f"duckdb {OLDEST_DUCKDB} cannot be installed: {done.stderr[-300:]}", "ALVH_REQUIRE_WHEEL")
         (folder / "done").touch()
-    return python
+    return folder
 
 
-def answers(python: Path, published: Path) -> dict[str, Any]:
-    """Ask every question of sql/queries, views and the history macro from the root folder; return what came back."""
+def answers(published: Path, *, duckdb_folder: Path | None = None) -> dict[str, Any]:
+    """Ask every question of sql/queries, views and the history macro from the root folder; return what came back.
+
+    DuckDB is that of this environment, or the one in a folder.
+    """
     queries = {path.stem: (path.read_text(), QUERY_PARAMETERS.get(path.stem, {})) for path in QUERIES}
     views = sorted((CHECKOUT / "sql" / "views").glob("*.sql"))
     queries |= {path.stem: (f"select * from {path.stem}", {}) for path in views}
@@ -106,8 +99,10 @@ def answers(python: Path, published: Path) -> dict[str, Any]:
     )
     asked = {"file": str(published / SERVED_FILE), "queries": queries}
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    if duckdb_folder:
+        environment["PYTHONPATH"] = str(duckdb_folder)
     done = subprocess.run(
-        [str(python), "-c", ASK],
+        [sys.executable, "-c", ASK],
         input=json.dumps(asked),
         capture_output=True,
         text=True,
@@ -121,9 +116,9 @@ def answers(python: Path, published: Path) -> dict[str, Any]:
 
 
 def test_a_copied_folder_answers_every_question_from_the_root_with_this_and_an_old_duckdb(
-    moved: Path, old_python: Path
+    moved: Path, old_duckdb: Path
 ) -> None:
-    now, old = answers(Path(sys.executable), moved), answers(old_python, moved)
+    now, old = answers(moved), answers(moved, duckdb_folder=old_duckdb)
     assert (now["version"], old["version"]) == (duckdb.__version__, OLDEST_DUCKDB)
     assert len(now["answers"]) >= 10 + 2
     assert old["answers"] == now["answers"]

@@ -1,24 +1,24 @@
-"""Run nights in children of a warm process, and kill them before a numbered act.
+"""Nights that end before a numbered act, and copies of what they would leave.
 
-Started as a program. Each line of its standard input is an `Order` as JSON, carried out in a forked child and
-answered with one line. Forking spares every child the seconds that imports take. It is safe because this process has
-imported Polars and DuckDB but never used them: the threads that would not survive a fork start at first use.
+`main` is what a child of tests/warm_process.py calls.
 """
 
+import hashlib
 import json
 import os
+import shutil
 import signal
-import subprocess
 import sys
-import traceback
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 120
+from flows import durability, night
+from flows.home import Home
+from flows.night import NightResult
+from flows.settings import read_settings
+from tests.warm_process import WarmProcess
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class Order:
     """What a child does in a home.
 
     `job` is night, flow (the same night through Prefect, with `environment`) or import (of `paths`); `now` is its
-    clock: ISO, UTC. It kills itself before the act number `kill_at`, counted from 0; without one it runs to its end and
-    says which acts there were.
+    clock: ISO, UTC. It kills itself before the act number `kill_at`, counted from 0; without one it runs to its end.
+    Into the folder `copies` it copies the home before the act at which it dies, else before one act in `every` if that
+    changed the home; a copy is named after its act.
     """
 
     job: str
@@ -36,105 +37,75 @@ class Order:
     paths: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     kill_at: int | None = None
+    copies: str | None = None
+    every: int = 1
 
 
-class WarmProcess:
-    """The process that forks, as seen from a test; one order at a time."""
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an order that ran to its end: its acts (what, where), its exit code, and the acts with a copy."""
 
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.reliability.doomed_nights"],
-            cwd=CHECKOUT,
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT), "POLARS_MAX_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+    acts: list[tuple[str, str]]
+    exit_code: int
+    copied: list[int]
+
+
+def carried_out(order: Order, warm_process: WarmProcess) -> Outcome | None:
+    """Return what a child made of the order; None if it killed itself."""
+    done = warm_process.run("tests.reliability.doomed_nights:main", json.dumps(asdict(order)))
+    if done.returncode == -signal.SIGKILL and order.kill_at is not None:
+        return None
+    assert done.returncode == 0, f"{order} ended with {done.returncode}: {done.stderr}"
+    told = json.loads(done.stdout)
+    return Outcome([(act, path) for act, path in told["acts"]], told["exit_code"], told["copied"])
+
+
+def run_order(order: Order) -> NightResult:
+    """Do the order's job in this process."""
+    from flows.orchestration import configure_prefect, run_nightly
+
+    home, now = Home(Path(order.home)), datetime.fromisoformat(order.now)
+    if order.job == "flow":
+        os.environ.update(order.environment)
+        configure_prefect(home)
+        return run_nightly(home, session=None, now=now)
+    settings = read_settings(home)
+    if order.job == "import":
+        paths = [Path(path) for path in order.paths]
+        return night.import_files(home, paths=paths, settings=settings, now=now)
+    return night.run_nights(home, asked=None, settings=settings, now=now, stages=night.plain_stages())
+
+
+def contents(folder: Path) -> dict[str, tuple[int, str]]:
+    """Return the mode and the hash of every file, and the mode of every folder, by path below `folder`."""
+    return {
+        str(path.relative_to(folder)): (
+            path.stat().st_mode,
+            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder",
         )
-
-    def __enter__(self) -> "WarmProcess":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.communicate(timeout=PATIENCE_SECONDS)
-
-    def carry_out(self, order: Order) -> dict[str, Any]:
-        """Return {"killed": true}, or what a job that ended tells: its `acts` ([act, path]) and `exit_code`."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asdict(order)) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        assert "error" not in answer, f"{order}: {answer['error']}"
-        return answer
+        for path in folder.rglob("*")
+    }
 
 
 def main() -> None:
-    """Answer orders until standard input ends."""
-    import great_expectations.expectations  # noqa: F401
-
-    from flows import night  # noqa: F401
-    from flows.calendar import trading_calendar
-    from flows.provenance import code_version
-
-    # Both are remembered, so that children share them.
-    trading_calendar()
-    code_version()
-    for line in sys.stdin:
-        print(json.dumps(_in_child(Order(**json.loads(line)))), flush=True)
-
-
-def _in_child(order: Order) -> dict[str, Any]:
-    inlet, outlet = os.pipe()
-    child = os.fork()
-    if child == 0:
-        signal.alarm(PATIENCE_SECONDS)
-        try:
-            answer = _do(order)
-        except BaseException:
-            answer = {"error": traceback.format_exc()}
-        with os.fdopen(outlet, "w") as stream:
-            json.dump(answer, stream)
-        os._exit(0)
-    os.close(outlet)
-    with os.fdopen(inlet) as stream:
-        said = stream.read()
-    _, status = os.waitpid(child, 0)
-    if os.WIFEXITED(status):
-        told: dict[str, Any] = json.loads(said)
-        return told
-    number = os.WTERMSIG(status)
-    return {"killed": True} if number == signal.SIGKILL else {"error": f"the child ended by signal {number}"}
-
-
-def _do(order: Order) -> dict[str, Any]:
-    from flows import durability, night
-    from flows.home import Home
-    from flows.orchestration import configure_prefect, run_nightly
-    from flows.settings import read_settings
-
-    home, now = Home(Path(order.home)), datetime.fromisoformat(order.now)
-    settings = read_settings(home)
-    acts: list[tuple[str, str]] = []
+    """Carry out the order in sys.argv[1] and print the outcome as JSON."""
+    order = Order(**json.loads(sys.argv[1]))
+    home, acts, copied = Path(order.home), list[tuple[str, str]](), list[int]()
+    last: dict[str, Any] = {}
 
     def observe(act: str, path: str) -> None:
-        if len(acts) == order.kill_at:
+        number, dying = len(acts), len(acts) == order.kill_at
+        if order.copies and (dying or (order.kill_at is None and number % order.every == 0)):
+            found = contents(home)
+            if found != last:
+                shutil.copytree(home, Path(order.copies) / str(number))
+                copied.append(number)
+                last.clear()
+                last.update(found)
+        if dying:
             os.kill(os.getpid(), signal.SIGKILL)
-        acts.append((act, path.removeprefix(f"{order.home}/")))
+        acts.append((act, path.removeprefix(f"{home}/")))
 
     durability.observer = observe
-    if order.job == "import":
-        paths = [Path(path) for path in order.paths]
-        result = night.import_files(home, paths=paths, settings=settings, now=now)
-    elif order.job == "flow":
-        os.environ.update(order.environment)
-        configure_prefect(home)
-        result = run_nightly(home, session=None, now=now)
-    else:
-        result = night.run_nights(home, asked=None, settings=settings, now=now, stages=night.plain_stages())
-    return {"acts": acts, "exit_code": result.exit_code}
-
-
-if __name__ == "__main__":
-    main()
+    outcome = Outcome(acts, run_order(order).exit_code, copied)
+    print(json.dumps(asdict(outcome)))

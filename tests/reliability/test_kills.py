@@ -1,37 +1,50 @@
-"""A run killed at any act leaves the night before whole, and the next run ends where an undisturbed one ends."""
+"""A run that ends at any act leaves the night before whole, and the next run ends where an undisturbed one ends.
+
+What a killed process leaves is what the disk shows at that moment. So one night is run that copies its home before
+every act that finds it changed, and each copy is read and completed as if the night had been killed there. That a kill
+leaves just those bytes is shown on one act of every kind, or on all with ALVH_SLOW_TESTS=1.
+"""
 
 import hashlib
 import os
+import pickle
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from queue import SimpleQueue
 
 import pytest
 
+from flows import cross_section, features, intake
 from flows.home import Home, prepare_home
 from tests.flows.prefect_server import shared_server
-from tests.reliability.doomed_nights import Order, WarmProcess
+from tests.flows.small_home import built_once
+from tests.reliability.doomed_nights import Order, carried_out, contents, run_order
 from tests.reliability.published_night import RUN_QUESTION, Night, read_night
+from tests.remembered import remembered
 from tests.small_market import MODIFIED, SmallMarket, settle, small_market, vx_file
+from tests.warm_process import WarmProcess
 from transforms.sessions import TradingCalendar
 
 FIRST, EVE, TODAY = date(2023, 12, 18), date(2024, 2, 14), date(2024, 2, 15)
 EVE_CLOCK, CLOCK, NEXT_CLOCK = "2024-02-14T23:45:00", "2024-02-15T23:45:00", "2024-02-16T13:30:00"
 CONTRACT = date(2024, 3, 20)
 DELIVERED = [f"VX_{CONTRACT}.csv", f"spx_quotedata_{TODAY}.csv"]
-N_WARM = 2
+EVERY_KILL = os.environ.get("ALVH_SLOW_TESTS") == "1"
+# The copies of the night are looked at in so many tests, which the processes of a test run share among them.
+N_PARTS = 8
 # Of an import, whose acts are mostly those of a night: one in so many.
 IMPORT_STRIDE = 12
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A home before a run, the order that starts the run, and what is published before and after it."""
+    """A home before a run, the order that starts the run, and what is published before and after it.
+
+    `copies` holds the home as it was before each act of `copied`; the acts from one to the next found it unchanged.
+    """
 
     home: Home
     order: Order
@@ -40,28 +53,17 @@ class Scene:
     after: Night
     revised: frozenset[str]
     acts: list[tuple[str, str]]
+    copies: Path
+    copied: list[int]
 
 
-class Crew:
-    """Warm processes, lent to one thread at a time."""
-
-    def __init__(self, processes: list[WarmProcess]) -> None:
-        self._idle: SimpleQueue[WarmProcess] = SimpleQueue()
-        for process in processes:
-            self._idle.put(process)
-
-    def carry_out(self, order: Order) -> dict[str, object]:
-        process = self._idle.get()
-        try:
-            return process.carry_out(order)
-        finally:
-            self._idle.put(process)
-
-
-@pytest.fixture(scope="module")
-def crew() -> Iterator[Crew]:
-    with WarmProcess() as first, WarmProcess() as second:
-        yield Crew([first, second])
+@pytest.fixture(scope="module", autouse=True)
+def memory() -> Iterator[None]:
+    """Remember what pure functions answer: most of a hundred nights compute the same from the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((intake, "judge"), (cross_section, "cross_section"), (features, "daily_features")):
+            patch.setattr(module, name, remembered(getattr(module, name)))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +75,15 @@ def markets(calendar: TradingCalendar) -> tuple[SmallMarket, SmallMarket]:
 
 @pytest.fixture(scope="module")
 def published_home(
-    crew: Crew, markets: tuple[SmallMarket, SmallMarket], tmp_path_factory: pytest.TempPathFactory
+    warm_process: WarmProcess, markets: tuple[SmallMarket, SmallMarket], tmp_path_factory: pytest.TempPathFactory
 ) -> Home:
     """A home in which the night of the eve is published."""
-    home = Home(tmp_path_factory.mktemp("eve") / "home")
-    prepare_home(home)
-    markets[0].write(home.inbox)
-    crew.carry_out(Order("night", str(home.root), EVE_CLOCK))
+    with built_once(tmp_path_factory, "eve") as (folder, fresh):
+        home = Home(folder / "home")
+        if fresh:
+            prepare_home(home)
+            markets[0].write(home.inbox)
+            carried_out(Order("night", str(home.root), EVE_CLOCK), warm_process)
     return home
 
 
@@ -91,11 +95,14 @@ def deliver(market: SmallMarket, folder: Path, names: list[str]) -> list[Path]:
     return paths
 
 
-def played(crew: Crew, home: Home, order: Order, scratch: Path, *, parameters: dict[str, str]) -> Scene:
-    """Run the order undisturbed in a copy of the home, and return the scene."""
-    undisturbed = copy_of(home, scratch)
-    acts = crew.carry_out(replace(order, home=str(undisturbed.root)))["acts"]
-    assert isinstance(acts, list)
+def played(
+    home: Home, order: Order, scratch: Path, *, parameters: dict[str, str], warm_process: WarmProcess, every: int = 1
+) -> Scene:
+    """Run the order undisturbed in a copy of the home, copying it on the way, and return the scene."""
+    undisturbed = copy_of(home, scratch / "undisturbed")
+    observed = replace(order, home=str(undisturbed.root), copies=str(scratch / "copies"), every=every)
+    outcome = carried_out(observed, warm_process)
+    assert outcome is not None
     return Scene(
         home=home,
         order=order,
@@ -103,7 +110,9 @@ def played(crew: Crew, home: Home, order: Order, scratch: Path, *, parameters: d
         before=read_night(home.published, parameters=parameters),
         after=read_night(undisturbed.published, parameters=parameters),
         revised=revised_content(undisturbed),
-        acts=[(act, path) for act, path in acts],
+        acts=outcome.acts,
+        copies=scratch / "copies",
+        copied=outcome.copied,
     )
 
 
@@ -133,14 +142,11 @@ def assert_one_night(scene: Scene, night: Night) -> None:
         assert text in {scene.before.manifests.get(name), scene.after.manifests.get(name)}, name
 
 
-def assert_kill_is_harmless(scene: Scene, crew: Crew, number: int, root: Path) -> None:
-    """Kill the run before act `number`, read, run again, and compare with the undisturbed run."""
-    home = copy_of(scene.home, root)
-    order = replace(scene.order, home=str(home.root))
-    assert crew.carry_out(replace(order, kill_at=number)) == {"killed": True}
+def assert_next_run_completes(scene: Scene, home: Home, run: Callable[[Order], int]) -> None:
+    """Read what a run that died has left, run again, and compare with the undisturbed run."""
     assert_one_night(scene, read_night(home.published, parameters=scene.parameters))
 
-    assert crew.carry_out(replace(order, now=NEXT_CLOCK))["exit_code"] == 0
+    assert run(replace(scene.order, home=str(home.root), now=NEXT_CLOCK)) == 0
     night = read_night(home.published, parameters=scene.parameters)
     assert night.parquet == scene.after.parquet
     assert night.manifests == scene.after.manifests
@@ -150,73 +156,136 @@ def assert_kill_is_harmless(scene: Scene, crew: Crew, number: int, root: Path) -
     assert scene.revised <= revised_content(home)
     assert [path for path in home.root.rglob("*.draft*")] == []
     assert list(home.inbox.iterdir()) == []
-    shutil.rmtree(root)
 
 
-def assert_kills_are_harmless(scene: Scene, crew: Crew, numbers: Iterable[int], folder: Path) -> None:
-    failures = {}
-    with ThreadPoolExecutor(N_WARM) as pool:
-        trials = {
-            number: pool.submit(assert_kill_is_harmless, scene, crew, number, folder / str(number))
-            for number in numbers
-        }
-        for number, trial in trials.items():
-            if (error := trial.exception()) is not None:
-                failures[number] = f"{scene.acts[number]}: {error}"
-    assert not failures, f"{len(failures)} of {len(trials)} kills did harm:\n" + "\n".join(
-        f"{number} {text}" for number, text in failures.items()
-    )
+def assert_harmless(scene: Scene, numbers: Iterable[int], trial: Callable[[int], None]) -> None:
+    """Try every act, then fail with all that did harm."""
+    failures = []
+    for number in numbers:
+        try:
+            trial(number)
+        except AssertionError as error:
+            failures.append(f"{number} {scene.acts[number]}: {error}")
+    assert not failures, f"ending before {len(failures)} acts did harm:\n" + "\n".join(failures)
+
+
+def assert_copies_are_harmless(scene: Scene, numbers: Iterable[int]) -> None:
+    """Complete what a run that ended before these acts left, each a copy; the copies are used up."""
+
+    def trial(number: int) -> None:
+        home = Home(scene.copies / str(number))
+        assert_next_run_completes(scene, home, run_here)
+        shutil.rmtree(home.root)
+
+    assert_harmless(scene, numbers, trial)
+
+
+def run_here(order: Order) -> int:
+    """Carry the order out in this process; return its exit code."""
+    return run_order(order).exit_code
+
+
+def assert_kills_are_harmless(
+    scene: Scene, numbers: Iterable[int], folder: Path, warm_process: WarmProcess, *, run: Callable[[Order], int]
+) -> None:
+    """Kill runs before these acts, see that each left what a copy showed just before, and run again."""
+
+    def trial(number: int) -> None:
+        home = copy_of(scene.home, folder / str(number))
+        copies = folder / f"{number} copied"
+        doomed = replace(scene.order, home=str(home.root), kill_at=number, copies=str(copies))
+        assert carried_out(doomed, warm_process) is None, "the run was not killed"
+        assert contents(home.root) == contents(copies / str(number))
+        assert_next_run_completes(scene, home, run)
+        shutil.rmtree(copies)
+        shutil.rmtree(home.root)
+
+    assert_harmless(scene, numbers, trial)
+
+
+def one_of_each_kind(acts: list[tuple[str, str]]) -> list[int]:
+    """Return the act in the middle of those of each kind (write, fsync, rename, commit ...)."""
+    kinds: dict[str, list[int]] = {}
+    for number, (act, _) in enumerate(acts):
+        kinds.setdefault(act, []).append(number)
+    return sorted(numbers[len(numbers) // 2] for numbers in kinds.values())
 
 
 @pytest.fixture(scope="module")
 def night_scene(
-    crew: Crew,
+    warm_process: WarmProcess,
     markets: tuple[SmallMarket, SmallMarket],
     published_home: Home,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Scene:
     """The night of today, whose inbox holds two files and one that no source recognizes."""
-    folder = tmp_path_factory.mktemp("night")
-    home = copy_of(published_home, folder / "before")
-    deliver(markets[1], home.inbox, DELIVERED)
-    (home.inbox / "page.csv").write_text("<html>not found</html>")
-    parameters = {"root": "SPX", "expiration": "2024-04-18", "session": str(TODAY), "threshold": "60"}
-    order = Order("night", str(home.root), CLOCK)
-    scene = played(crew, home, order, folder / "undisturbed", parameters=parameters)
-    assert (scene.before.newest, scene.after.newest) == (str(EVE), str(TODAY))
-    assert scene.before.answers["latest_signal"] != scene.after.answers["latest_signal"]
-    assert {"write", "fsync", "rename", "commit", "insert", "remove"} <= {act for act, _ in scene.acts}
+    with built_once(tmp_path_factory, "night") as (folder, fresh):
+        remembered = folder / "scene.pickle"
+        if fresh:
+            home = copy_of(published_home, folder / "before")
+            deliver(markets[1], home.inbox, DELIVERED)
+            (home.inbox / "page.csv").write_text("<html>not found</html>")
+            parameters = {"root": "SPX", "expiration": "2024-04-18", "session": str(TODAY), "threshold": "60"}
+            order = Order("night", str(home.root), CLOCK)
+            played_scene = played(home, order, folder, parameters=parameters, warm_process=warm_process)
+            remembered.write_bytes(pickle.dumps(played_scene))
+    scene: Scene = pickle.loads(remembered.read_bytes())
     return scene
 
 
-def test_a_night_killed_before_any_act_leaves_the_old_one_and_the_next_run_completes(
-    crew: Crew, night_scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_the_night_to_be_killed_has_acts_of_every_kind_and_changes_what_is_published(
+    night_scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    counts = Counter(act for act, _ in night_scene.acts)
+    scene = night_scene
+    assert (scene.before.newest, scene.after.newest) == (str(EVE), str(TODAY))
+    assert scene.before.answers["latest_signal"] != scene.after.answers["latest_signal"]
+    counts = Counter(act for act, _ in scene.acts)
+    assert {"write", "fsync", "rename", "commit", "insert", "remove"} <= counts.keys()
     with capsys.disabled():
         kinds = ", ".join(f"{count} {act}" for act, count in sorted(counts.items()))
-        print(f"\na night has {len(night_scene.acts)} acts: {kinds}")
-    assert_kills_are_harmless(night_scene, crew, range(len(night_scene.acts)), tmp_path)
+        print(f"\na night has {len(scene.acts)} acts: {kinds}; before {len(scene.copied)} of them the disk had changed")
+
+
+@pytest.mark.longest
+@pytest.mark.parametrize("part", range(N_PARTS))
+def test_a_night_that_ends_before_any_act_leaves_the_old_one_and_the_next_run_completes(
+    part: int, night_scene: Scene
+) -> None:
+    assert_copies_are_harmless(night_scene, night_scene.copied[part::N_PARTS])
+
+
+@pytest.mark.longest
+def test_a_killed_night_leaves_what_the_copies_show_and_the_next_run_completes(
+    night_scene: Scene, tmp_path: Path, warm_process: WarmProcess
+) -> None:
+    numbers = range(len(night_scene.acts)) if EVERY_KILL else one_of_each_kind(night_scene.acts)
+    assert_kills_are_harmless(night_scene, numbers, tmp_path, warm_process, run=run_here)
 
 
 @pytest.mark.prefect
 def test_a_flow_run_killed_twice_leaves_the_old_night_and_the_next_run_completes(
-    crew: Crew, night_scene: Scene, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    night_scene: Scene, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, warm_process: WarmProcess
 ) -> None:
     loading = night_scene.acts.index(("insert", "core.option_quote"))
     loaded = next(n for n, (act, _) in enumerate(night_scene.acts) if n > loading and act == "commit")
     swapped = night_scene.acts.index(("rename", "published/alvh.duckdb"))
+
+    def run_in_child(order: Order) -> int:
+        outcome = carried_out(order, warm_process)
+        assert outcome is not None
+        return outcome.exit_code
+
     with shared_server(tmp_path_factory) as server:
         order = replace(night_scene.order, job="flow", environment=server.environment(night_scene.home.root))
         scene = replace(night_scene, order=order)
         before = {run["id"] for run in server.flow_runs()}
-        assert_kills_are_harmless(scene, crew, [loaded, swapped], tmp_path)
+        assert_kills_are_harmless(scene, [loaded, swapped], tmp_path, warm_process, run=run_in_child)
         states = [run["state_name"] for run in server.flow_runs() if run["id"] not in before]
     assert sorted(states) == ["Degraded", "Degraded", "Running", "Running"]
 
 
-def test_an_import_killed_on_the_way_leaves_the_old_night_and_the_next_import_completes(
-    crew: Crew, calendar: TradingCalendar, published_home: Home, tmp_path: Path
+def test_an_import_that_ends_on_the_way_leaves_the_old_night_and_the_next_import_completes(
+    calendar: TradingCalendar, published_home: Home, tmp_path: Path, warm_process: WarmProcess
 ) -> None:
     restated = calendar.between(FIRST, EVE)[-11]
     payload = vx_file(calendar.between(FIRST, EVE), CONTRACT, restated={restated: settle(restated, CONTRACT) + 0.35})
@@ -224,7 +293,12 @@ def test_an_import_killed_on_the_way_leaves_the_old_night_and_the_next_import_co
     paths = deliver(market, tmp_path / "vendor", list(market.files))
     order = Order("import", str(published_home.root), CLOCK, paths=[str(path) for path in paths])
     parameters = {"root": "SPX", "expiration": "2024-04-17", "session": str(restated), "threshold": "60"}
-    scene = played(crew, published_home, order, tmp_path / "undisturbed", parameters=parameters)
+    scene = played(
+        published_home, order, tmp_path, parameters=parameters, warm_process=warm_process, every=IMPORT_STRIDE
+    )
     assert scene.revised
     assert scene.before.answers["contango_history"] != scene.after.answers["contango_history"]
-    assert_kills_are_harmless(scene, crew, range(0, len(scene.acts), IMPORT_STRIDE), tmp_path)
+    kills = range(0, len(scene.acts), IMPORT_STRIDE)
+    numbers = kills if EVERY_KILL else kills[1::4]
+    assert_kills_are_harmless(scene, numbers, tmp_path / "killed", warm_process, run=run_here)
+    assert_copies_are_harmless(scene, scene.copied)

@@ -98,6 +98,7 @@ class Reader:
         return [Sighting(began, tuple(numbers), n_tables) for began, numbers, n_tables in json.loads(said)]
 
 
+@pytest.mark.longest
 def test_readers_see_one_number_everywhere_through_200_publishes(publisher: Publisher, tmp_path: Path) -> None:
     stop = tmp_path / "stop"
     publisher.publish(1)
