@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from transforms.errors import AlvhError, UsageError
+from transforms.errors import AlvhError, StorageFailed, UsageError
 
 EXIT_NOTHING_PUBLISHED = 1
 EXIT_WRONG_USE = 2
@@ -313,7 +313,7 @@ def prune_command(home: HomeOption = None, json_output: JsonOption = False, now:
     """Drop superseded revisions, reports and logs that retention allows; landing and ledger never."""
     from flows import night
     from flows.home import find_home, locked, prepare_home
-    from flows.rebuild import prune
+    from flows.retention import prune
     from flows.settings import read_settings
 
     where = find_home(home)
@@ -364,12 +364,18 @@ def main() -> None:
     except UsageError as error:
         _complain(error)
         sys.exit(EXIT_WRONG_USE)
-    except (AlvhError, OSError) as error:
+    except AlvhError as error:
         _complain(error)
+        sys.exit(EXIT_NOTHING_PUBLISHED)
+    except OSError as error:
+        from flows.durability import storage_message
+
+        said = storage_message(error.filename or "a file", error.strerror or str(error), error.errno)
+        _complain(StorageFailed(said))
         sys.exit(EXIT_NOTHING_PUBLISHED)
 
 
-def _complain(error: AlvhError | OSError) -> None:
+def _complain(error: AlvhError) -> None:
     if "--json" in sys.argv:
         print(json.dumps({"error": type(error).__name__, "message": str(error)}))
     else:

@@ -4,12 +4,28 @@ Every act that changes what a later process would find on disk is announced to `
 again just after. The reliability tests number these points and kill the process at each one.
 """
 
+import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from transforms.errors import StorageFailed
 
 Observer = Callable[[str, str], None]
 
+ADVICE = {
+    errno.ENOSPC: "free some space (`alvh prune` drops old revisions)",
+    errno.EDQUOT: "free some space or have the quota raised",
+    errno.EFBIG: "have the limit on file sizes raised",
+    errno.EACCES: "give this user the permission to write there",
+    errno.EPERM: "give this user the permission to write there, and clear any immutable mark",
+    errno.EROFS: "mount the filesystem for writing",
+    errno.EIO: "check the disk, and if it is failing restore the home from a backup on another one",
+    errno.EMFILE: "raise the limit on open files",
+    errno.ENOENT: "make sure that nothing else moves or removes files of this home",
+}
+OTHER_ADVICE = "find out what hinders it"
 # A write that was killed leaves its draft; a publication removes those it finds.
 DRAFT_SUFFIX = ".draft"
 
@@ -26,61 +42,121 @@ def announce(act: str, path: Path | str) -> None:
     observer(act, str(path))
 
 
+def storage_message(path: Path | str, reason: str, code: int | None = None) -> str:
+    """Return what to tell of a failed write: where, why, what to do, and that the last night is untouched.
+
+    Without an error number the reason is searched for the text of a known one, as libraries print it.
+    """
+    known = code or next((number for number in ADVICE if os.strerror(number) in reason), None)
+    advice = ADVICE.get(known or 0, OTHER_ADVICE)
+    return (
+        f"{path} could not be written or read: {reason}. What is published stays whole: {advice}, "
+        "then run this again and it will complete"
+    )
+
+
+@contextmanager
+def stored(path: Path | str) -> Iterator[None]:
+    """Turn an error of the operating system about `path` into one that says what to do.
+
+    Raises
+    ------
+    StorageFailed
+        Where the code inside raises an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageFailed(storage_message(error.filename or path, reason, error.errno)) from error
+
+
 def replace_file(path: Path, payload: bytes, *, mode: int | None = None) -> None:
     """Write `payload` to `path` so that a reader sees the old file or the new one, whole, and never neither.
 
     Raises
     ------
-    OSError
+    StorageFailed
         If the disk is full or the folder is not writable; the old file is left as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}{DRAFT_SUFFIX}")
-    try:
-        with open(draft, "wb") as stream:
-            announce("write", draft)
-            stream.write(payload)
-            stream.flush()
-            announce("fsync", draft)
-            os.fsync(stream.fileno())
-            if mode is not None:
-                os.fchmod(stream.fileno(), mode)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
-    move_file(draft, path)
+    with stored(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(draft, "wb") as stream:
+                announce("write", draft)
+                stream.write(payload)
+                stream.flush()
+                announce("fsync", draft)
+                os.fsync(stream.fileno())
+                if mode is not None:
+                    os.fchmod(stream.fileno(), mode)
+            move_file(draft, path)
+        except (OSError, StorageFailed):
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise
 
 
 def move_file(source: Path, target: Path) -> None:
-    """Rename `source` over `target` and make the rename durable."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    announce("rename", target)
-    os.replace(source, target)
-    sync_folder(target.parent)
-    announce("renamed", target)
+    """Rename `source` over `target` and make the rename durable.
+
+    Raises
+    ------
+    StorageFailed
+        If the folder is not writable; the old file is left as it was.
+    """
+    with stored(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        announce("rename", target)
+        os.replace(source, target)
+        sync_folder(target.parent)
+        announce("renamed", target)
 
 
 def append_line(path: Path, line: bytes) -> None:
     """Append one line to a file and make it durable.
 
-    A line that a kill cut short is found by its missing newline; the reader of the file decides what to do with it.
+    A line that a kill cut short is found by its missing newline; the reader of the file decides what to do with it. One
+    that a full disk cut short is taken back.
+
+    Raises
+    ------
+    StorageFailed
+        If the line could not be written whole and made durable.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab") as stream:
-        announce("write", path)
-        stream.write(line + b"\n")
-        stream.flush()
-        announce("fsync", path)
-        os.fsync(stream.fileno())
-    sync_folder(path.parent)
-    announce("appended", path)
+    with stored(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Unbuffered: what a buffer could not write it would try to write again when it is closed.
+        with open(path, "ab", buffering=0) as stream:
+            length = os.fstat(stream.fileno()).st_size
+            try:
+                announce("write", path)
+                rest = memoryview(line + b"\n")
+                while rest:
+                    rest = rest[stream.write(rest) :]
+                announce("fsync", path)
+                os.fsync(stream.fileno())
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(stream.fileno(), length)
+                raise
+        sync_folder(path.parent)
+        announce("appended", path)
 
 
 def remove_file(path: Path) -> None:
-    """Remove a file durably; a missing file is no error."""
-    announce("remove", path)
-    path.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    """Remove a file durably; a missing file is no error.
+
+    Raises
+    ------
+    StorageFailed
+        If the folder is not writable.
+    """
+    with stored(path):
+        announce("remove", path)
+        path.unlink(missing_ok=True)
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

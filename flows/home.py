@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.durability import replace_file
-from transforms.errors import HomeLocked, HomeTooNew, UsageError
+from flows.durability import replace_file, stored
+from transforms.errors import DataError, HomeLocked, HomeTooNew, UsageError
 
 HOME_VERSION = 1
 NETWORK_FILESYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "9p", "afs", "fuse.sshfs", "glusterfs"})
@@ -89,7 +89,8 @@ def prepare_home(home: Home, *, force_network: bool = False) -> None:
     UsageError
         If it lies on a network filesystem, where the lock does not hold, and this is not forced.
     """
-    home.root.mkdir(parents=True, exist_ok=True)
+    with stored(home.root):
+        home.root.mkdir(parents=True, exist_ok=True)
     kind = filesystem_of(home.root)
     if kind in NETWORK_FILESYSTEMS and not force_network:
         raise UsageError(
@@ -97,7 +98,8 @@ def prepare_home(home: Home, *, force_network: bool = False) -> None:
             "put the home on a local disk, or set ALVH_FORCE_NETWORK_HOME=1 if only one machine ever uses it"
         )
     for folder in (home.inbox, home.rejected, home.landing, home.ledger, home.staging, home.logs, home.published):
-        folder.mkdir(exist_ok=True)
+        with stored(folder):
+            folder.mkdir(exist_ok=True)
     home_version(home)
     if not home.version_file.exists():
         replace_file(home.version_file, json.dumps({"home_version": HOME_VERSION}).encode() + b"\n")
@@ -110,10 +112,18 @@ def home_version(home: Home) -> int:
     ------
     HomeTooNew
         If it is newer than this program's.
+    DataError
+        If the file that says so is damaged.
     """
     if not home.version_file.exists():
         return HOME_VERSION
-    version = int(json.loads(home.version_file.read_text())["home_version"])
+    try:
+        version = int(json.loads(home.version_file.read_text())["home_version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f'{home.version_file} is damaged ({error}); it holds {{"home_version": {HOME_VERSION}}}: restore it from a '
+            "backup or write that"
+        ) from error
     if version > HOME_VERSION:
         raise HomeTooNew(
             f"{home.root} was written by storage version {version}; this program knows up to {HOME_VERSION}: upgrade it"

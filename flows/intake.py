@@ -6,30 +6,31 @@ one (session, root) the best snapshot. A batch is one transaction; a file whose 
 unknown to the warehouse, and the next run takes it from landing.
 """
 
-import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 
-from flows.durability import announce, replace_file
+from flows.deliveries import Delivered, delivered_paths, is_unchanged, printable_name, read_delivered, set_aside
+from flows.durability import announce
 from flows.expectations import judge
 from flows.home import Home
 from flows.internal_tables import EDITION_TABLES, RULE_SCHEMA
 from flows.landing import LandedFile, content_hash, land_file, landed_files, read_landed
+from flows.receipt import rows_after_receipt
 from flows.settings import Settings
 from flows.snapshot_choice import choose_snapshots
 from flows.sources import ROW_NUMBER, Reading, open_delivery, recognize
 from flows.warehouse import Warehouse
 from transforms.editions import best_rows, candidates_of, merged_candidates
-from transforms.errors import DataError, RefusedFile, UsageError
+from transforms.errors import AlvhError, DataError, RefusedFile, StorageFailed, UnrecognizedFile
 from transforms.schemas import BY_NAME
 from transforms.sessions import TradingCalendar
 
 BATCH_ROWS = 250_000
+MOST_UNREADABLE_DATES = 0.2
 QUOTES = "core.option_quote"
 Progress = Callable[[int, int, str], None]
 
@@ -69,10 +70,11 @@ class Ingested:
 
 @dataclass(frozen=True)
 class _Read:
-    """A file that was read and waits for its batch."""
+    """A file that was read and waits for its batch; `refusal` says why one landed before is not read any more."""
 
     landed: LandedFile
     reading: Reading
+    refusal: str | None = None
 
 
 def ingest_paths(
@@ -91,29 +93,66 @@ def ingest_paths(
     UsageError
         If a path does not exist.
     """
-    delivered = list(_expand(paths))
-    return _ingest(home, warehouse, delivered=delivered, settings=settings, calendar=calendar, progress=progress)
+    delivered = list(delivered_paths(paths))
+    return _ingest(
+        home,
+        warehouse,
+        delivered=delivered,
+        read={},
+        follow_links=True,
+        settings=settings,
+        calendar=calendar,
+        progress=progress,
+    )
 
 
 def ingest_inbox(
     home: Home, warehouse: Warehouse, *, settings: Settings, calendar: TradingCalendar, progress: Progress | None = None
 ) -> Ingested:
-    """Land and load what lies in the inbox; what was read is removed there, what was refused moves to rejected/."""
-    delivered = list(_expand([home.inbox]))
-    result = _ingest(home, warehouse, delivered=delivered, settings=settings, calendar=calendar, progress=progress)
-    for path, outcome in zip(delivered, result.files, strict=False):
-        if outcome.outcome == "refused":
-            _set_aside(home, path, reason=outcome.reason or "")
-        else:
-            announce("remove", path)
-            path.unlink(missing_ok=True)
+    """Land and load what lies in the inbox; what was read is removed there, what was refused moves to rejected/.
+
+    A file that somebody is still writing stays where it is, for the next run; so does one that cannot be moved.
+    """
+    delivered = list(delivered_paths([home.inbox]))
+    read: dict[int, Delivered] = {}
+    result = _ingest(
+        home,
+        warehouse,
+        delivered=delivered,
+        read=read,
+        follow_links=False,
+        settings=settings,
+        calendar=calendar,
+        progress=progress,
+    )
+    for number, (path, outcome) in enumerate(zip(delivered, result.files, strict=True)):
+        if number in read and not is_unchanged(path, read[number]):
+            continue
+        try:
+            if outcome.outcome == "refused":
+                set_aside(path, home.rejected, reason=outcome.reason or "")
+            else:
+                announce("remove", path)
+                path.unlink(missing_ok=True)
+        except (OSError, StorageFailed) as error:
+            # What it holds is loaded or refused already: a file that cannot be moved must not stop the night.
+            said = " ".join(filter(None, [outcome.reason, f"It stays in the inbox: {error}."]))
+            result.files[number] = replace(outcome, reason=said)
     return result
 
 
 def ingest_landed(
     home: Home, warehouse: Warehouse, *, settings: Settings, calendar: TradingCalendar, progress: Progress | None = None
 ) -> Ingested:
-    """Load every landed file that the warehouse does not know: all after a rebuild, a killed run's rest else."""
+    """Load every landed file that the warehouse does not know: all after a rebuild, a killed run's rest else.
+
+    A file that an earlier version of this program read and this one refuses stays landed and is recorded as refused.
+
+    Raises
+    ------
+    DataError
+        If a landed file is not what it was when it was landed.
+    """
     known = _known_hashes(warehouse)
     waiting = [landed for landed in landed_files(home) if landed.sha256 not in known]
     result = Ingested()
@@ -122,7 +161,11 @@ def ingest_landed(
         for number, landed in enumerate(waiting, 1):
             if progress:
                 progress(number, len(waiting), landed.name)
-            yield _Read(landed, _read_file(landed.name, read_landed(home, landed), calendar)[1])
+            payload = read_landed(home, landed)
+            try:
+                yield _Read(landed, _read_file(landed.name, payload, calendar)[1])
+            except (RefusedFile, UnrecognizedFile) as error:
+                yield _Read(landed, Reading(n_lines=0, frames={}), refusal=str(error))
 
     _load(home, warehouse, readings(), result=result, settings=settings, calendar=calendar)
     return result
@@ -133,10 +176,13 @@ def _ingest(
     warehouse: Warehouse,
     *,
     delivered: list[Path],
+    read: dict[int, Delivered],
+    follow_links: bool,
     settings: Settings,
     calendar: TradingCalendar,
     progress: Progress | None,
 ) -> Ingested:
+    """Land and load files; what was read of each, without its bytes, is noted in `read` by its place."""
     result = ingest_landed(home, warehouse, settings=settings, calendar=calendar)
     result.files.clear()
     known = _known_hashes(warehouse)
@@ -145,37 +191,32 @@ def _ingest(
 
     def readings() -> Iterator[_Read]:
         for number, path in enumerate(delivered):
+            name = printable_name(path)
             if progress:
-                progress(number + 1, len(delivered), path.name)
+                progress(number + 1, len(delivered), name)
             try:
-                payload = _content(path)
+                found = read_delivered(path, follow_links=follow_links)
             except (OSError, RefusedFile) as error:
-                outcomes[number] = FileOutcome(path.name, "refused", reason=f"{path} cannot be read: {error}")
+                outcomes[number] = FileOutcome(name, "refused", reason=f"{name} cannot be read: {error}")
                 continue
+            payload, read[number] = found.payload, replace(found, payload=b"")
             sha256 = content_hash(payload)
             if sha256 in known or sha256 in positions:
-                outcomes[number] = FileOutcome(path.name, "known", sha256=sha256, reason="the same bytes are landed")
+                outcomes[number] = FileOutcome(name, "known", sha256=sha256, reason="the same bytes are landed")
                 continue
             try:
-                source, reading = _read_file(path.name, payload, calendar)
+                source, reading = _read_file(name, payload, calendar)
             except DataError as error:
-                outcomes[number] = FileOutcome(path.name, "refused", sha256=sha256, reason=str(error))
+                outcomes[number] = FileOutcome(name, "refused", sha256=sha256, reason=str(error))
                 continue
-            received_at = datetime.fromtimestamp(int(path.stat().st_mtime), UTC).replace(tzinfo=None)
-            landed = land_file(home, payload, source=source, name=path.name, received_at=received_at)
+            landed = land_file(home, payload, source=source, name=name, received_at=found.received_at)
             positions[sha256] = number
             yield _Read(landed, reading)
 
     _load(home, warehouse, readings(), result=result, settings=settings, calendar=calendar)
-    refused = refusals_by_gate(warehouse)
-    for read in result.files:
-        outcome, sha256 = read, read.sha256
-        if sha256 is None or sha256 not in positions:
-            continue
-        if sha256 in refused:
-            reason = refused[sha256]
-            outcome = replace(outcome, outcome="refused", n_loaded=0, n_rejected=outcome.n_rows, reason=reason)
-        outcomes[positions[sha256]] = outcome
+    for outcome in _as_judged_by_gates(warehouse, result.files):
+        if outcome.sha256 in positions:
+            outcomes[positions[outcome.sha256]] = outcome
     result.files = [outcomes[number] for number in sorted(outcomes)]
     return result
 
@@ -236,9 +277,19 @@ def accepted_quotes(home: Home, landed: LandedFile, *, calendar: TradingCalendar
 
 
 def _read_file(name: str, payload: bytes, calendar: TradingCalendar) -> tuple[str, Reading]:
-    delivery = open_delivery(name, payload)
-    source = recognize(delivery)
-    reading = source.read(delivery, calendar=calendar)
+    try:
+        delivery = open_delivery(name, payload)
+        source = recognize(delivery)
+        reading = source.read(delivery, calendar=calendar)
+    except AlvhError:
+        raise
+    except (Exception, pl.exceptions.PanicException) as error:
+        # One file that breaks its reader must not stop every night that finds it in the inbox.
+        raise RefusedFile(
+            f"{name}: reading it failed in a way this program does not know ({type(error).__name__}: {error}); "
+            "report it with the file"
+        ) from error
+    _require_readable_dates(name, reading)
     if reading.rejected.height and not any(frame.height for frame in reading.frames.values()):
         first = reading.rejected.sort(ROW_NUMBER)["reason"][0]
         raise RefusedFile(
@@ -246,6 +297,17 @@ def _read_file(name: str, payload: bytes, calendar: TradingCalendar) -> tuple[st
             f"(the first: {first})"
         )
     return source.NAME, reading
+
+
+def _require_readable_dates(name: str, reading: Reading) -> None:
+    """Refuse a file many of whose dates cannot be read: where the day stands first, the others are misread."""
+    bad = reading.rejected.filter(pl.col("rule") == "bad_date").sort(ROW_NUMBER)
+    n_bad = bad.select("table_name", ROW_NUMBER).n_unique()
+    if n_bad > MOST_UNREADABLE_DATES * reading.n_rows and n_bad < reading.n_rows:
+        raise RefusedFile(
+            f"{name}: {n_bad} of {reading.n_rows} rows have dates of another form (the first: {bad['reason'][0]}), so "
+            "the others may be misread; download the file again with the vendor's own dates"
+        )
 
 
 def _judge_batch(
@@ -257,9 +319,13 @@ def _judge_batch(
     rejected = [_with_hash(read.reading.rejected, read) for read in batch if read.reading.rejected.height]
     for name in names:
         table = BY_NAME[name]
-        frames = [_with_hash(read.reading.frames[name], read) for read in batch if name in read.reading.frames]
-        together = pl.concat([frame.select([*table.column_names, ROW_NUMBER]) for frame in frames])
-        judgement = judge(table, together, sessions=calendar.sessions)
+        frames = []
+        for read in (read for read in batch if name in read.reading.frames):
+            rows = _with_hash(read.reading.frames[name], read).select([*table.column_names, ROW_NUMBER])
+            rows, late = rows_after_receipt(table, rows, received_at=read.landed.received_at)
+            frames.append(rows)
+            rejected.append(late)
+        judgement = judge(table, pl.concat(frames), sessions=calendar.sessions)
         accepted[name] = judgement.accepted.select(table.column_names)
         rejected.append(judgement.rejected)
         rules.append(judgement.checks.select("table_name", pl.col("check_name").alias("rule")))
@@ -283,7 +349,7 @@ def _outcome(read: _Read, *, accepted: dict[str, pl.DataFrame], rejected: pl.Dat
     )
     return FileOutcome(
         name=read.landed.name,
-        outcome="loaded",
+        outcome="refused" if read.refusal else "loaded",
         source=read.landed.source,
         sha256=sha256,
         first_session=min((series.min() for series in days), default=None),  # type: ignore[type-var, arg-type]
@@ -292,7 +358,7 @@ def _outcome(read: _Read, *, accepted: dict[str, pl.DataFrame], rejected: pl.Dat
         n_rows=read.reading.n_rows,
         n_loaded=sum(frame.height for frame in own),
         n_rejected=n_rejected,
-        reason=" ".join(read.reading.notes) or None,
+        reason=read.refusal or " ".join(read.reading.notes) or None,
     )
 
 
@@ -313,7 +379,7 @@ def _landed_rows(batch: list[_Read], outcomes: list[FileOutcome]) -> pl.DataFram
             "n_rejected": outcome.n_rejected,
             "n_superseded": 0,
             "unknown_columns": ", ".join(read.reading.unknown_columns) or None,
-            "outcome": "loaded",
+            "outcome": outcome.outcome,
             "detail": outcome.reason,
         }
         for read, outcome in zip(batch, outcomes, strict=True)
@@ -353,29 +419,30 @@ def refresh_landed_files(warehouse: Warehouse) -> None:
     if landed.is_empty():
         return
     used = warehouse.rows_in_core_by_file()
-    snapshots = warehouse.read_meta("meta.snapshot")
+    is_refused = pl.col("refusal").is_not_null()
     refused = (
-        snapshots.group_by("source_sha256")
+        warehouse.read_meta("meta.snapshot")
+        .group_by("source_sha256")
         .agg(
-            pl.col("refusal").drop_nulls().sort().unique(maintain_order=True),
-            pl.col("refusal").is_null().any().alias("any_accepted"),
+            pl.when(is_refused.any()).then(pl.col("refusal").drop_nulls().unique().sort().str.join(" ")),
+            pl.col("n_rows").filter(is_refused).sum().alias("n_refused_rows"),
+            pl.col("n_rows").sum().alias("n_snapshot_rows"),
         )
-        .select("source_sha256", pl.col("refusal").list.join(" ").alias("refusal"), "any_accepted")
     )
     joined = landed.join(used, left_on="sha256", right_on="source_sha256", how="left", validate="1:1").join(
         refused, left_on="sha256", right_on="source_sha256", how="left", validate="1:1"
     )
-    is_refused = pl.col("any_accepted").eq(False).fill_null(False)
-    loaded = pl.col("n_rows") - pl.col("n_rejected_rows")
     quarantined = warehouse.rejected_by_file()
     joined = joined.join(quarantined, left_on="sha256", right_on="source_sha256", how="left", validate="1:1")
-    joined = joined.with_columns(pl.col("n_rejected_rows").fill_null(0), pl.col("n_in_core").fill_null(0))
+    joined = joined.with_columns(pl.col("n_rejected_rows", "n_refused_rows", "n_in_core").fill_null(0))
+    # Counted apart from n_rows, so that their sum can be checked against it.
+    accepted = pl.coalesce("n_snapshot_rows", "n_loaded")
     joined = joined.with_columns(
-        pl.when(is_refused).then(pl.lit(0)).otherwise(loaded).alias("n_loaded"),
-        pl.when(is_refused).then(pl.col("n_rows")).otherwise(pl.col("n_rejected_rows")).alias("n_rejected"),
+        (pl.col("n_rejected_rows") + pl.col("n_refused_rows")).alias("n_rejected"),
+        (accepted - pl.col("n_refused_rows")).alias("n_loaded"),
     ).with_columns((pl.col("n_loaded") - pl.col("n_in_core")).clip(lower_bound=0).alias("n_superseded"))
     outcome = (
-        pl.when(is_refused)
+        pl.when((pl.col("n_loaded") == 0) & ((pl.col("n_refused_rows") > 0) | (pl.col("outcome") == "refused")))
         .then(pl.lit("refused"))
         .when((pl.col("n_loaded") > 0) & (pl.col("n_superseded") == pl.col("n_loaded")))
         .then(pl.lit("superseded"))
@@ -383,48 +450,28 @@ def refresh_landed_files(warehouse: Warehouse) -> None:
     )
     joined = joined.with_columns(
         outcome.alias("outcome"),
-        pl.when(is_refused).then(pl.col("refusal")).otherwise(pl.col("detail")).alias("detail"),
+        pl.coalesce("refusal", "detail").alias("detail"),
     )
     warehouse.write_changes(table, joined.select(table.column_names))
 
 
-def refusals_by_gate(warehouse: Warehouse) -> dict[str, str]:
-    """Return why a gate refused each landed file that it refused whole, by hash."""
-    landed = warehouse.read(BY_NAME["core.landed_file"]).filter(pl.col("outcome") == "refused")
-    return dict(landed.select("sha256", pl.col("detail").fill_null("a gate refused it")).iter_rows())
+def _as_judged_by_gates(warehouse: Warehouse, outcomes: list[FileOutcome]) -> list[FileOutcome]:
+    """Return the outcomes with what the gates made of the files: they may refuse a file, or some of its snapshots."""
+    landed = warehouse.read(BY_NAME["core.landed_file"])
+    judged = {row["sha256"]: row for row in landed.iter_rows(named=True)}
+    return [
+        replace(
+            outcome,
+            outcome="refused" if judged[outcome.sha256]["outcome"] == "refused" else outcome.outcome,
+            n_loaded=judged[outcome.sha256]["n_loaded"],
+            n_rejected=judged[outcome.sha256]["n_rejected"],
+            reason=judged[outcome.sha256]["detail"],
+        )
+        if outcome.sha256 in judged
+        else outcome
+        for outcome in outcomes
+    ]
 
 
 def _known_hashes(warehouse: Warehouse) -> set[str]:
     return set(warehouse.landed_sources()["source_sha256"].to_list())
-
-
-def _content(path: Path) -> bytes:
-    if path.exists() and not path.is_file():
-        # Reading a pipe or a device could wait for ever.
-        raise RefusedFile("it is no regular file")
-    return path.read_bytes()
-
-
-def _expand(paths: list[Path]) -> Iterator[Path]:
-    for path in paths:
-        if not path.exists():
-            raise UsageError(f"{path} does not exist; name vendor files or folders that hold them")
-        if not path.is_dir():
-            yield path
-            continue
-        for folder, subfolders, names in os.walk(path):
-            subfolders.sort()
-            for name in sorted(names):
-                if not name.startswith(".") and not name.endswith(".reason.txt"):
-                    yield Path(folder) / name
-
-
-def _set_aside(home: Home, path: Path, *, reason: str) -> None:
-    target = home.rejected / path.name
-    number = 1
-    while target.exists():
-        target = home.rejected / f"{path.stem}.{number}{path.suffix}"
-        number += 1
-    replace_file(target.with_name(target.name + ".reason.txt"), reason.encode() + b"\n")
-    announce("rename", target)
-    shutil.move(path, target)

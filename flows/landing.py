@@ -73,14 +73,23 @@ def read_landed(home: Home, landed: LandedFile) -> bytes:
 
 
 def read_record(path: Path) -> LandedFile:
-    """Read the record beside a landed file."""
-    described = json.loads(path.read_text())
-    return LandedFile(
-        sha256=described["sha256"],
-        source=described["source"],
-        name=described["name"],
-        received_at=datetime.fromisoformat(described["received_at"]),
-    )
+    """Read the record beside a landed file.
+
+    Raises
+    ------
+    DataError
+        If it is damaged.
+    """
+    try:
+        described = json.loads(path.read_text())
+        return LandedFile(
+            sha256=described["sha256"],
+            source=described["source"],
+            name=described["name"],
+            received_at=datetime.fromisoformat(described["received_at"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"the record {path} of a landed file is damaged ({error}); restore it from a backup") from error
 
 
 def _record_path(home: Home, source: str, sha256: str) -> Path:

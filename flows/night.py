@@ -296,7 +296,7 @@ def _run(
             outcomes = {day: verdict.outcome for day, verdict in verdicts.items()}
             result.publication = stages.publish(home.root, sessions, outcomes, now)
     except Exception as error:
-        finish_record(home, record, outcome="failed", now=now, detail=f"{type(error).__name__}: {error}")
+        _record_failure(home, record, error=error, now=now)
         raise
     result.revised = result.publication.revised_sessions
     result.reasons += result.publication.failed_pages
@@ -320,7 +320,7 @@ def import_files(
         with record.stage("publish"):
             publication = publish(home, settings=settings, sessions=[], validation=outcomes, now=now)
     except Exception as error:
-        finish_record(home, record, outcome="failed", now=now, detail=f"{type(error).__name__}: {error}")
+        _record_failure(home, record, error=error, now=now)
         raise
     return NightResult(
         status="published",
@@ -393,6 +393,14 @@ def finish_record(home: Home, record: RunRecord, *, outcome: str, now: datetime,
     finished_at = now + timedelta(seconds=sum(record.seconds.values()))
     with Warehouse(home.warehouse) as warehouse:
         record_outcome(warehouse, record, outcome=outcome, finished_at=finished_at, detail=detail)
+
+
+def _record_failure(home: Home, record: RunRecord, *, error: Exception, now: datetime) -> None:
+    """Record that a run failed; a disk that cannot take the record must not hide why the run failed."""
+    try:
+        finish_record(home, record, outcome="failed", now=now, detail=f"{type(error).__name__}: {error}")
+    except Exception as other:
+        error.add_note(f"The failure could not be recorded in the warehouse either: {other}")
 
 
 def utc_now() -> datetime:

@@ -13,6 +13,7 @@ from flows.home import Home, locked
 from flows.provenance import code_version
 from flows.published_night import read_night, read_published_night
 from flows.report import report_page, report_path, write_report
+from flows.retention import REVISION_FORMAT
 from flows.settings import Settings
 from flows.snapshots import READ_ONLY, SnapshotFile, partition_path, write_snapshot
 from flows.warehouse import Warehouse
@@ -63,7 +64,7 @@ def publish_changes(
         dirty = sorted({*dirty, *warehouse.all_partitions()}, key=lambda item: (item[0].full_name, item[1]))
     result = Publication(revised_sessions=sorted(revised))
     files = dict(before)
-    revision = now.strftime("%Y%m%dT%H%M%SZ") if known_nights else None
+    revision = now.strftime(REVISION_FORMAT) if known_nights else None
     for table, partition in dirty:
         path = partition_path(table, partition)
         frame = warehouse.read_partition(table, partition)
@@ -233,11 +234,22 @@ def read_manifest(published: Path, session: date) -> dict[str, Any]:
 
 
 def read_files(published: Path) -> dict[str, SnapshotFile]:
-    """Return the parquet files that the newest manifest lists, by path."""
+    """Return the parquet files that the newest manifest lists, by path.
+
+    Raises
+    ------
+    DataError
+        If that manifest is damaged.
+    """
     latest = published / "manifests" / "latest.json"
     if not latest.exists():
         return {}
-    return {entry["path"]: SnapshotFile(**entry) for entry in json.loads(latest.read_text())["files"]}
+    try:
+        return {entry["path"]: SnapshotFile(**entry) for entry in json.loads(latest.read_text())["files"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{latest} is damaged ({error}); restore it from a backup, or delete it: everything is published again then"
+        ) from error
 
 
 def published_nights(published: Path) -> list[date]:

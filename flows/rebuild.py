@@ -1,11 +1,10 @@
-"""Make the warehouse and everything published again from landing and ledger; verify a published night; prune."""
+"""Make the warehouse and everything published again from landing and ledger; verify a published night."""
 
 import json
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -124,26 +123,6 @@ def verify_night(home: Home, session: date, *, settings: Settings, now: datetime
             if found or same_code:
                 differences.append(found or f"{path}: equal values to {FLOAT_TOLERANCE}, but other bytes")
     return Verification(session, len(manifest["files"]) - len(differences), tuple(differences), same_code)
-
-
-def prune(home: Home, *, settings: Settings, now: datetime) -> list[Path]:
-    """Remove superseded revisions, reports and logs older than the retention settings; return what was removed."""
-    retention = settings.retention
-    removed = []
-    for folder, days in (
-        (home.published / "revisions", retention.revisions_days),
-        (home.published / "reports", retention.reports_days),
-        (home.logs, retention.logs_days),
-    ):
-        if not folder.is_dir():
-            continue
-        limit = (now - timedelta(days=days)).timestamp()
-        for entry in sorted(folder.iterdir()):
-            if entry.name.startswith("latest") or entry.stat().st_mtime >= limit:
-                continue
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-            removed.append(entry)
-    return removed
 
 
 def _as_listed(home: Home, record: SnapshotFile | None) -> bool:

@@ -79,7 +79,11 @@ def write_snapshot(
 
 def replaces_rows(target: Path, frame: pl.DataFrame, *, table: Table) -> bool:
     """Return whether a row published at `target` is missing from or different in `frame`."""
-    old = pl.read_parquet(target, hive_partitioning=False)
+    try:
+        old = pl.read_parquet(target, hive_partitioning=False)
+    except (pl.exceptions.ComputeError, OSError):
+        # Damaged since it was published: kept as it is, and replaced by a whole one.
+        return True
     if old.columns != frame.columns:
         return True
     return not old.join(frame, on=table.column_names, how="anti", nulls_equal=True).is_empty()

@@ -5,8 +5,9 @@ which is why people read published/alvh.duckdb instead.
 """
 
 import json
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -16,12 +17,13 @@ import duckdb
 import polars as pl
 
 from flows import durability
+from flows.durability import ADVICE, storage_message
 from flows.internal_tables import EDITION_TABLES, FINDING_SCHEMA, internal_tables
-from transforms.errors import DataError
+from transforms.errors import AlvhError, DataError, StorageFailed
 from transforms.schemas import BY_NAME, MISPRICING_LEG, TABLES, partition_of
 from transforms.table_schema import Table
 
-WAREHOUSE_VERSION = 2
+WAREHOUSE_VERSION = 3
 AS_TEXT = frozenset({"INTERVAL", "UUID", "BIT", "TIME WITH TIME ZONE", "HUGEINT", "UHUGEINT", "UNION", "MAP"})
 DUCKDB_TYPES = {
     pl.Date: "date",
@@ -40,17 +42,19 @@ class Warehouse:
         self.path = path
         try:
             self.connection = duckdb.connect(str(path), config={"preserve_insertion_order": True})
-        except duckdb.Error as error:
-            raise DataError(
-                f"{path} cannot be opened ({error}); it is disposable: `alvh rebuild` makes it again"
-            ) from error
-        self._create()
+            self._create()
+        except (duckdb.Error, OSError) as error:
+            raise _not_opened(path, error) from error
 
     def __enter__(self) -> "Warehouse":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.connection.close()
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        with suppress(duckdb.Error):
+            self.connection.close()
+        # What the disk does to DuckDB is told like what it does to files; other errors are faults of this program.
+        if isinstance(error, (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException, OSError)):
+            raise StorageFailed(storage_message(self.path, str(error).splitlines()[0])) from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -60,7 +64,9 @@ class Warehouse:
         try:
             yield
         except BaseException:
-            self.connection.rollback()
+            # After a failed write DuckDB may have ended the transaction itself.
+            with suppress(duckdb.Error):
+                self.connection.rollback()
             raise
         durability.announce("commit", self.path)
         self.connection.commit()
@@ -326,11 +332,13 @@ class Warehouse:
                 self.connection.execute(statement)
             self.connection.commit()
         except BaseException:
-            self.connection.rollback()
+            with suppress(duckdb.Error):
+                self.connection.rollback()
+                self.connection.execute(f"use {home}")
+                self.connection.execute("detach served")
             raise
-        finally:
-            self.connection.execute(f"use {home}")
-            self.connection.execute("detach served")
+        self.connection.execute(f"use {home}")
+        self.connection.execute("detach served")
 
     def _create(self) -> None:
         self.connection.execute("create schema if not exists meta; create schema if not exists stage")
@@ -367,6 +375,16 @@ class Warehouse:
 
     def _delete_sessions(self, table: Table, sessions: Sequence[date]) -> None:
         self.connection.execute(f"delete from {table.full_name} where session_date = any(?)", [list(sessions)])
+
+
+def _not_opened(path: Path, error: Exception) -> AlvhError:
+    """Return why a warehouse does not open: held by another program, hindered by the disk, or not sound."""
+    said = str(error).splitlines()[0]
+    if "Conflicting lock" in said:
+        return DataError(f"{path} is open in another program ({said}); close it and run this again")
+    if isinstance(error, OSError) or any(os.strerror(code) in said for code in ADVICE):
+        return StorageFailed(storage_message(path, said))
+    return DataError(f"{path} cannot be opened ({said}); it is disposable: `alvh rebuild` makes it again")
 
 
 def query_published(path: Path, sql: str, parameters: dict[str, Any] | None = None) -> pl.DataFrame:

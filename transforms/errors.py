@@ -33,6 +33,10 @@ class LedgerBroken(DataError):
     """A ledger line does not carry the hash of the line before it."""
 
 
+class StorageFailed(AlvhError):
+    """The disk does not take or give back what this program stores; the message says where, why and what to do."""
+
+
 class HomeLocked(AlvhError):
     """Another process holds the lock of this home."""
 

@@ -21,6 +21,9 @@ HASH_DIGITS = 12
 MIN_MEDIAN_ROWS = 20
 # Fewer contradicting quotes can be a true lock or two in a small chain.
 MIN_CONTRADICTING = 10
+MIN_PARITY_PAIRS = 3
+# A discount factor is 0.7 to 1.01; a price scale off by a power of ten, or a sign, is far outside.
+PARITY_FALL = (0.5, 1.5)
 SUMMARY_SCHEMA: dict[str, pl.DataType] = {
     "source_sha256": pl.String(),
     "session_date": pl.Date(),
@@ -34,6 +37,7 @@ SUMMARY_SCHEMA: dict[str, pl.DataType] = {
     "n_expirations": pl.Int64(),
     "median_relative_half_spread": pl.Float64(),
     "n_contradicting": pl.Int64(),
+    "parity_slope": pl.Float64(),
     "content_hash": pl.String(),
 }
 GATE_SCHEMA: dict[str, pl.DataType] = {
@@ -62,7 +66,9 @@ def snapshot_summary(quotes: pl.DataFrame) -> pl.DataFrame:
         above zero and there is an offer. `n_zero_zero` counts rows with neither.
         `median_relative_half_spread` is the median of (ask - bid)/(ask + bid) over two-sided quotes, null
         where there is none. `n_contradicting` counts the quotes that must be wrong by more than a tick for the rest
-        to allow no static arbitrage. `content_hash` is a hash of (strike, option_type, bid, ask) for each expiration
+        to allow no static arbitrage. `parity_slope` is the median over expirations of the slope of call mid less put
+        mid on strike, which parity makes -discount factor; null where no expiration has three strikes
+        quoted on both sides. `content_hash` is a hash of (strike, option_type, bid, ask) for each expiration
         after the session, as "YYYY-MM-DD:hash" joined by spaces, null where no series outlives the session:
         by expiration, because a chain that is delivered again for the next session has lost the series
         expired since.
@@ -81,6 +87,7 @@ def snapshot_summary(quotes: pl.DataFrame) -> pl.DataFrame:
     return (
         counts.join(_content_hashes(quotes), on=SNAPSHOT_KEY, how="left", validate="1:1")
         .join(contradicting_quotes(quotes, key=SNAPSHOT_KEY), on=SNAPSHOT_KEY, how="left", validate="1:1")
+        .join(_parity_slopes(quotes), on=SNAPSHOT_KEY, how="left", validate="1:1")
         .with_columns((pl.col("n_two_sided") / pl.col("n_rows")).alias("two_sided_share"))
         .select(pl.col(name).cast(dtype) for name, dtype in SUMMARY_SCHEMA.items())
         .sort(SNAPSHOT_KEY)
@@ -117,6 +124,30 @@ def _content_hashes(quotes: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _parity_slopes(quotes: pl.DataFrame) -> pl.DataFrame:
+    """Return `SNAPSHOT_KEY` and `parity_slope`: one row per snapshot that has an expiration with enough pairs."""
+    contract = [*SNAPSHOT_KEY, "expiration", "strike"]
+    two_sided = quotes.filter((pl.col("bid") > 0) & (pl.col("ask") > 0))
+    mids = two_sided.group_by(contract).agg(
+        *(
+            ((pl.col("bid") + pl.col("ask")) / 2).filter(pl.col("option_type") == kind).first().alias(kind)
+            for kind in ("call", "put")
+        )
+    )
+    # Sorted, because sums depend on the order of their terms in the last bits.
+    pairs = mids.drop_nulls(["call", "put"]).sort(contract)
+    return (
+        pairs.group_by([*SNAPSHOT_KEY, "expiration"], maintain_order=True)
+        .agg(
+            pl.len(),
+            (pl.cov(pl.col("call") - pl.col("put"), pl.col("strike")) / pl.col("strike").var()).alias("slope"),
+        )
+        .filter(pl.col("len") >= MIN_PARITY_PAIRS)
+        .group_by(SNAPSHOT_KEY, maintain_order=True)
+        .agg(pl.col("slope").median().alias("parity_slope"))
+    )
+
+
 def session_gates(
     summaries: pl.DataFrame,
     *,
@@ -128,7 +159,7 @@ def session_gates(
     history_sessions: int = 20,
     min_history: int = 5,
 ) -> pl.DataFrame:
-    """Judge every snapshot by two_sided_share, contradicting_quotes, stale_chain, row_count and expiration_count.
+    """Judge every snapshot by its two sides, contradictions and price scale, by staleness and by two counts.
 
     Parameters
     ----------
@@ -155,6 +186,7 @@ def session_gates(
     absolute = [
         _two_sided_gate(summaries, min_two_sided_share),
         _contradiction_gate(summaries, max_contradicting_share),
+        _price_scale_gate(summaries),
         _stale_gate(summaries),
     ]
     yardsticks = _nearest_to_close(
@@ -307,6 +339,35 @@ def _contradiction_gate(summaries: pl.DataFrame, ceiling: float) -> pl.DataFrame
             _with_thousands(pl.col("n_contradicting")),
             _with_thousands(pl.col("n_rows")),
             pl.col("root"),
+        ),
+    )
+
+
+def _price_scale_gate(summaries: pl.DataFrame) -> pl.DataFrame:
+    """Fail a snapshot whose calls less puts do not fall by a discount factor with the strike."""
+    low, high = PARITY_FALL
+    fall = -pl.col("parity_slope")
+    return _gate_rows(
+        summaries,
+        "price_scale",
+        outcome=pl.when(fall.is_null())
+        .then(pl.lit("skipped"))
+        .when(fall.is_between(low, high))
+        .then(pl.lit("passed"))
+        .otherwise(pl.lit("failed")),
+        measured=fall,
+        threshold=pl.lit(None),
+        reason=pl.when(fall.is_null())
+        .then(pl.format("no expiration of {} has {} strikes quoted on both sides", "root", pl.lit(MIN_PARITY_PAIRS)))
+        .otherwise(
+            pl.format(
+                "option_quote for {}: calls less puts of {} fall by {} a point of strike, where put-call parity allows "
+                f"{low:g} to {high:g}: another price scale (cents?), strikes in another unit, or calls and puts "
+                "exchanged. Download the chain again and import that file.",
+                pl.col("session_date"),
+                pl.col("root"),
+                fall.round(3),
+            )
         ),
     )
 

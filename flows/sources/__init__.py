@@ -6,10 +6,7 @@ table (a line that does not parse, an option outside the four roots); bounds, ke
 flows/expectations.py.
 """
 
-import gzip
-import io
-import zipfile
-import zlib
+import codecs
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -18,6 +15,7 @@ from typing import Protocol
 
 import polars as pl
 
+from flows.sources.archives import GZIP_MAGIC, ZIP_MAGIC, gunzipped, unzipped
 from transforms.errors import RefusedFile, UnrecognizedFile
 from transforms.schemas import REJECTED_ROW
 from transforms.sessions import TradingCalendar
@@ -48,8 +46,9 @@ SOURCE_MODULES = (
     "unusable",
 )
 
-MAX_UNPACKED_BYTES = 1 << 30
 HEAD_CHARACTERS = 4096
+WORKBOOKS = (".xlsx", ".xlsm")
+UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 ROW_NUMBER = "source_row_number"
 REJECTED_COLUMNS = [name for name in REJECTED_ROW.column_names if name != "source_sha256"]
@@ -135,9 +134,12 @@ class Source(Protocol):
 
 
 def decode(payload: bytes) -> str:
-    """Return the text of a payload: UTF-8, or Latin-1 where it is not; without a byte order mark."""
+    """Return the text of a payload, without a byte order mark: UTF-16 where it is marked so, else UTF-8.
+
+    Latin-1 where it is neither. (PowerShell writes UTF-16 when a download is redirected into a file.)
+    """
     try:
-        return payload.decode("utf-8-sig")
+        return payload.decode("utf-16" if payload.startswith(UTF_16_MARKS) else "utf-8-sig")
     except UnicodeDecodeError:
         return payload.decode("latin-1")
 
@@ -148,16 +150,15 @@ def open_delivery(name: str, payload: bytes) -> Delivery:
     Raises
     ------
     RefusedFile
-        If the file is empty, the archive is damaged, holds no single data file, names a path outside itself, or unpacks
-        to more than 1 GiB.
+        If the file is empty, or an archive that flows/sources/archives.py does not open.
     """
     if not payload.strip():
         raise RefusedFile(f"{name}: the file is empty; download it again")
     inner = name
-    if payload[:2] == b"\x1f\x8b":
-        payload, inner = _gunzip(name, payload), name.removesuffix(".gz")
-    elif payload[:4] == b"PK\x03\x04" and not name.lower().endswith(".xlsx"):
-        inner, payload = _unzip(name, payload)
+    if payload.startswith(GZIP_MAGIC):
+        payload, inner = gunzipped(name, payload), name.removesuffix(".gz")
+    elif payload.startswith(ZIP_MAGIC) and not name.lower().endswith(WORKBOOKS):
+        inner, payload = unzipped(name, payload)
     if not payload.strip():
         raise RefusedFile(f"{name}: the archive holds an empty file; download it again")
     head = decode_head(payload)
@@ -167,38 +168,8 @@ def open_delivery(name: str, payload: bytes) -> Delivery:
 
 def decode_head(payload: bytes) -> str:
     """Return the first 4,096 characters of a payload; a character cut at the end is dropped."""
-    return payload[: 4 * HEAD_CHARACTERS].decode("utf-8-sig", errors="replace")[:HEAD_CHARACTERS]
-
-
-def _gunzip(name: str, payload: bytes) -> bytes:
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(payload)) as stream:
-            content = stream.read(MAX_UNPACKED_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise RefusedFile(f"{name}: the gzip archive is damaged ({error}); download it again") from error
-    return _bounded(name, content)
-
-
-def _unzip(name: str, payload: bytes) -> tuple[str, bytes]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(payload)) as archive:
-            members = [info for info in archive.infolist() if not info.is_dir()]
-            data = [info for info in members if not info.filename.lower().endswith((".txt", ".md", ".pdf"))]
-            if len(data) != 1:
-                raise RefusedFile(f"{name}: the zip holds {len(data)} data files, expected 1; import them one by one")
-            if ".." in data[0].filename.split("/") or data[0].filename.startswith(("/", "\\")):
-                raise RefusedFile(f"{name}: the zip names a path outside itself ({data[0].filename}); not opened")
-            with archive.open(data[0]) as stream:
-                content = stream.read(MAX_UNPACKED_BYTES + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise RefusedFile(f"{name}: the zip archive is damaged or encrypted ({error}); download it again") from error
-    return data[0].filename.rsplit("/", 1)[-1], _bounded(name, content)
-
-
-def _bounded(name: str, content: bytes) -> bytes:
-    if len(content) > MAX_UNPACKED_BYTES:
-        raise RefusedFile(f"{name}: unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB; not opened")
-    return content
+    encoding = "utf-16" if payload.startswith(UTF_16_MARKS) else "utf-8-sig"
+    return payload[: 4 * HEAD_CHARACTERS].decode(encoding, errors="replace")[:HEAD_CHARACTERS]
 
 
 @cache
@@ -218,8 +189,12 @@ def recognize(delivery: Delivery) -> Source:
     for source in registry().values():
         if source.recognizes(delivery):
             return source
+    # It imports delimited.py, which imports this package.
+    from flows.sources.likeness import likeness
+
     first = next((line for line in delivery.head.splitlines() if line.strip()), "")[:120]
+    near = likeness(delivery.head)
     raise UnrecognizedFile(
-        f"{delivery.name}: no known vendor layout starts like this: {first!r}; "
-        "docs/sources.md lists the layouts, and how to add one"
+        f"{delivery.name}: no known vendor layout starts like this: {first!r}"
+        + (f"; {near}" if near else "; docs/sources.md lists the layouts, and how to add one")
     )

@@ -28,7 +28,6 @@ SIDE_COLUMNS = {
     "open_interest": ("open interest", "open int"),
 }
 KNOWN = ("net", "net.2", "gamma", "gamma.2")
-# Two digits of a year first: read as four, "23" is the year 23.
 EXPIRATION_FORMATS = ("%a %b %d %Y", "%d-%m-%y", "%m/%d/%y", "%m/%d/%Y", "%Y-%m-%d")
 
 

@@ -22,7 +22,7 @@ from flows.sources.delimited import (
     rows_of,
     whole_number,
 )
-from flows.sources.vx_contract import LISTED_YEARS, monthly_expiration
+from flows.sources.vx_contract import LISTED_YEARS, PLAUSIBLE_MEDIAN, monthly_expiration
 from transforms.schemas import SETTLEMENT_VALUE
 from transforms.sessions import TradingCalendar
 
@@ -34,6 +34,7 @@ FIRST_MONTH_IN_POINTS = date(2007, 4, 1)
 LOWEST_TENFOLD = 50.0
 WEEK = timedelta(days=7)
 SETTLED_ROOTS = ("VX", "VIX")
+ROWS_A_LINE = 4
 
 
 def recognizes(delivery: Delivery) -> bool:
@@ -45,7 +46,7 @@ def recognizes(delivery: Delivery) -> bool:
 def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
     """Return the values to which VX futures settled, and the VIX options of the same day with them.
 
-    `source_row_number` is the line x 4 plus the root's place in VX, VIX: one line holds two rows.
+    `source_row_number` is the line x 4 plus the root's place in VX, VIX: one line holds two rows, one if it is refused.
     """
     lines = read_lines(
         delivery,
@@ -67,16 +68,18 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
         whole_number("year_text").alias("year"),
         number("value_text").alias("printed"),
         day("day_text", "%m/%d/%Y", "%Y-%m-%d").alias("printed_day"),
+        pl.col(ROW_NUMBER).alias("line_number"),
+        pl.col(ROW_NUMBER) * ROWS_A_LINE,
     )
     frame = _with_expiration(frame, calendar=calendar)
-    kept, rejected = divide(frame, _rules(), lines=lines, table=SETTLEMENT_VALUE, session="expiration")
     tenfold = (pl.col("expiration") < FIRST_MONTH_IN_POINTS) & (pl.col("printed") > LOWEST_TENFOLD)
+    frame = frame.with_columns((pl.col("printed") / pl.when(tenfold).then(10.0).otherwise(1.0)).round(4).alias("value"))
+    kept, rejected = divide(frame, _rules(), lines=lines, table=SETTLEMENT_VALUE, session="expiration")
     roots = pl.DataFrame({"root": SETTLED_ROOTS, "place": range(len(SETTLED_ROOTS))})
     values = kept.join(roots, how="cross").with_columns(
-        (pl.col("printed") / pl.when(tenfold).then(10.0).otherwise(1.0)).round(4).alias("value"),
         pl.lit("archive").alias("source"),
         pl.lit(True).alias("exact"),
-        pl.col(ROW_NUMBER) * 4 + pl.col("place"),
+        pl.col(ROW_NUMBER) + pl.col("place"),
     )
     notes = []
     if others.height:
@@ -85,7 +88,7 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
     return Reading(
         n_lines=lines.n_lines,
         frames={SETTLEMENT_VALUE.full_name: rows_of(values, SETTLEMENT_VALUE)},
-        rejected=pl.concat([lines.unreadable, rejected]),
+        rejected=pl.concat([lines.unreadable.with_columns(pl.col(ROW_NUMBER) * ROWS_A_LINE), rejected]),
         unknown_columns=lines.unknown_columns,
         notes=tuple(notes),
     )
@@ -119,6 +122,12 @@ def _rules() -> list[LineRule]:
             pl.col("expiration").is_null() | given_but_unread("day_text", "printed_day"),
             "settlement month {}, year {}, date {} name no expiration",
             ("month_text", "year_text", "day_text"),
+        ),
+        LineRule(
+            "implausible_value",
+            pl.col("value") > PLAUSIBLE_MEDIAN[1],
+            f"settlement price {{}} is above {PLAUSIBLE_MEDIAN[1]:g} points: another price scale, or no VX",
+            ("value_text",),
         ),
         LineRule("label_mismatch", weekly, "product type {} is not that of the monthly contract", ("type",)),
         LineRule(

@@ -65,6 +65,7 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
             "one of advances {}, declines {} is no whole number",
             texts,
         ),
+        LineRule("no_value", pl.col("issues") == 0, "no issue is counted on {}", ("day_text",)),
         LineRule(
             "partial_session",
             is_last & (pl.col("issues") < PARTIAL_SHARE * pl.col("usual_issues")),

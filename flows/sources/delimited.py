@@ -18,6 +18,7 @@ from transforms.table_schema import Table
 
 # Preambles seen are at most four lines long; a header further down is another layout.
 HEADER_WITHIN = 20
+MOST_COLUMNS = 1_000
 NO_SESSION = date(1900, 1, 1)
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 
@@ -71,12 +72,18 @@ def header_names(head: str, *, anchor: str) -> tuple[str, ...]:
     return found[1] if found else ()
 
 
-def first_fields(head: str, *, anchor: str) -> tuple[str, ...]:
-    """Return the fields of the first data line under the header of `header_names`; empty if there is none."""
+def first_values(head: str, *, anchor: str) -> list[str]:
+    """Return the values of the column `anchor` on the first data lines that have at least as many fields as the header.
+
+    The lines are those of the first 20 below the header: one damaged line must not hide what the others are.
+    """
     lines = _text_lines(head)
     found = _find_header(lines, anchor=anchor)
-    below = lines[found[0] + 1 :] if found else []
-    return next((tuple(_fields(line)) for line in below if line.strip()), ())
+    if found is None:
+        return []
+    position, names = found
+    rows = [_fields(line) for line in lines[position + 1 : position + 1 + HEADER_WITHIN] if line.strip()]
+    return [row[names.index(anchor)] for row in rows if len(row) >= len(names)]
 
 
 def rows_of(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -113,7 +120,7 @@ def read_lines(
     Raises
     ------
     RefusedFile
-        If there is no header, a required column is missing or there are no data lines.
+        If there is no header, a required column is missing, there are columns without end, or no data lines.
     """
     lines = _text_lines(delivery.text)
     found = _find_header(lines, anchor=anchor)
@@ -123,6 +130,8 @@ def read_lines(
             "download the file again with its header line"
         )
     position, names = found
+    if len(names) > MOST_COLUMNS:
+        raise RefusedFile(f"{delivery.name}: the header has {len(names):,} columns; no vendor's has {MOST_COLUMNS:,}")
     wanted = {**required, **(optional or {})}
     sources = {column: next((n for n in printed if n in names), None) for column, printed in wanted.items()}
     missing = [required[column][0] for column in required if sources[column] is None]
@@ -200,9 +209,19 @@ def whole_number(column: str, *, thousands: bool = False) -> pl.Expr:
 
 
 def day(column: str, *formats: str) -> pl.Expr:
-    """Return a string column as dates by the first format that fits; null where none does, or outside 1900 to 2199."""
-    value = pl.coalesce(pl.col(column).str.to_date(f, strict=False) for f in formats)
-    return pl.when(value.dt.year().is_between(FIRST_YEAR, LAST_YEAR)).then(value).alias(column)
+    """Return a string column as dates by the first format that gives a day from 1900 to 2199; null where none does.
+
+    The years matter: %Y reads "24" as the year 24.
+    """
+    values = [pl.col(column).str.to_date(f, strict=False) for f in formats]
+    return pl.coalesce(
+        pl.when(value.dt.year().is_between(FIRST_YEAR, LAST_YEAR)).then(value) for value in values
+    ).alias(column)
+
+
+def printed_as_fraction(column: str) -> pl.Expr:
+    """Return where a string column prints a yield as "0.0425" and not, in percent, as "4.25" or "0.04"."""
+    return pl.col(column).str.contains(r"^[+-]?0?\.\d*[1-9]\d*$") & pl.col(column).str.contains(r"\.\d{3,}$")
 
 
 def given_but_unread(text: str, parsed: str) -> pl.Expr:

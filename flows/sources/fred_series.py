@@ -7,10 +7,21 @@ days, weekends included. One series a file.
 import polars as pl
 
 from flows.sources import Delivery, Reading
-from flows.sources.delimited import LineRule, Lines, day, divide, header_names, number, read_lines, rows_of
+from flows.sources.delimited import (
+    LineRule,
+    Lines,
+    day,
+    divide,
+    header_names,
+    number,
+    printed_as_fraction,
+    read_lines,
+    rows_of,
+)
 from transforms.errors import RefusedFile
 from transforms.schemas import INDEX_LEVEL, TREASURY_RATE
 from transforms.sessions import TradingCalendar
+from transforms.spikes import is_spike
 from transforms.table_schema import Table
 
 NAME = "fred_series"
@@ -69,6 +80,24 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
         LineRule("no_value", pl.col("value_text").is_null(), "no value on {}", ("day_text",)),
         LineRule("bad_number", pl.col("value").is_null(), "value {} is no number", ("value_text",)),
     ]
+    if table is INDEX_LEVEL:
+        rules.append(
+            LineRule(
+                "spike",
+                is_spike("value", session="session_date"),
+                "value {} is more than five times, or less than a fifth of, the sessions before",
+                ("value_text",),
+            )
+        )
+    else:
+        rules.append(
+            LineRule(
+                "not_percent",
+                printed_as_fraction("value_text"),
+                "value {} has more decimals than percent is printed with: a decimal fraction? Multiply it by 100",
+                ("value_text",),
+            )
+        )
     kept, rejected = divide(frame, rules, lines=lines, table=table, session="session_date")
     return _reading(lines, kept, rejected, name=name, table=table)
 

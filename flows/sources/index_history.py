@@ -24,6 +24,7 @@ from flows.sources.delimited import (
 from transforms.errors import RefusedFile
 from transforms.schemas import INDEX_LEVEL
 from transforms.sessions import TradingCalendar
+from transforms.spikes import is_spike
 
 NAME = "index_history"
 ANCHOR = "date"
@@ -152,6 +153,12 @@ def _rules() -> list[LineRule]:
             pl.col("close").is_null() | (pl.col("close") == 0),
             "no close on {} (close {})",
             ("day_text", "close_text"),
+        ),
+        LineRule(
+            "spike",
+            is_spike("close", session="session_date"),
+            "close {} is more than five times, or less than a fifth of, the sessions before",
+            ("close_text",),
         ),
     ]  # fmt: skip
 

@@ -39,7 +39,6 @@ KNOWN = (
     "symbol", "exchange", "company_name", "style", "mean_price", "settlement", "stock_price_for_iv", "forward_price",
     "isinterpolated", "vega", "gamma", "theta", "rho",
 )  # fmt: skip
-# Two digits of a year first: read as four, "11" is the year 11.
 DATE_FORMATS = ("%m/%d/%y", "%m/%d/%Y")
 
 

@@ -7,7 +7,16 @@
 import polars as pl
 
 from flows.sources import ROW_NUMBER, Delivery, Reading
-from flows.sources.delimited import LineRule, day, divide, header_names, number, read_lines, rows_of
+from flows.sources.delimited import (
+    LineRule,
+    day,
+    divide,
+    header_names,
+    number,
+    printed_as_fraction,
+    read_lines,
+    rows_of,
+)
 from transforms.schemas import TREASURY_RATE
 from transforms.sessions import TradingCalendar
 
@@ -65,6 +74,12 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
     rules = [
         LineRule("bad_date", pl.col("session_date").is_null(), "date {} is no date", ("day_text",)),
         LineRule("bad_number", pl.col("par_yield").is_null(), "{} yield {} is no number", ("tenor", "yield_text")),
+        LineRule(
+            "not_percent",
+            printed_as_fraction("yield_text"),
+            "{} yield {} has more decimals than percent is printed with: a decimal fraction? Multiply it by 100",
+            ("tenor", "yield_text"),
+        ),
     ]
     kept, rejected = divide(cells, rules, lines=lines, table=TREASURY_RATE, session="session_date")
     given = [tenor for tenor in TENOR_DAYS if lines.frame[tenor].null_count() < lines.frame.height]
@@ -72,7 +87,7 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
     return Reading(
         n_lines=lines.n_lines,
         frames={TREASURY_RATE.full_name: rows_of(kept, TREASURY_RATE)},
-        rejected=pl.concat([lines.unreadable, rejected]),
+        rejected=pl.concat([lines.unreadable.with_columns(pl.col(ROW_NUMBER) * CELLS_A_LINE), rejected]),
         unknown_columns=lines.unknown_columns,
         notes=(f"{n_blank} cells are blank: no yield of that tenor was published",) if n_blank else (),
     )

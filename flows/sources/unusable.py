@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from flows.sources import Delivery, Reading
+from flows.sources import WORKBOOKS, Delivery, Reading
+from flows.sources.archives import GZIP_MAGIC, ZIP_MAGIC
 from transforms.errors import RefusedFile
 from transforms.sessions import TradingCalendar
 
@@ -19,7 +20,6 @@ NAME = "unusable"
 
 HEADER_LINES = 4
 PARQUET_MAGIC = b"PAR1"
-ZIP_MAGIC = b"PK\x03\x04"
 # Lean: milliseconds since midnight or "yyyymmdd hh:mm", then figures only.
 _LEAN_LINE = re.compile(r"(?:\d{1,8}|\d{8} \d{2}:\d{2})(?:,\d+(?:\.\d+)?)+")
 _FIGURE = re.compile(r"[\d.:/%+ -]*\d[\d.:/%+ -]*")
@@ -65,11 +65,11 @@ def _headed(*names: str, reason: str) -> Shape:
 
 
 def _is_archive(delivery: Delivery) -> bool:
-    return delivery.payload.startswith(ZIP_MAGIC)
+    return delivery.payload.startswith((ZIP_MAGIC, GZIP_MAGIC))
 
 
 def _archive_reason(delivery: Delivery) -> str:
-    if delivery.name.lower().endswith((".xlsx", ".xlsm")):
+    if delivery.name.lower().endswith(WORKBOOKS):
         return "an Excel workbook; save the sheet with the vendor's columns as CSV and import that"
     return "an archive inside an archive; unpack it and import its files one by one"
 

@@ -23,8 +23,10 @@ from flows.sources.delimited import (
     rows_of,
     whole_number,
 )
+from transforms.errors import RefusedFile
 from transforms.schemas import FUTURES_SETTLEMENT, SETTLEMENT_VALUE
 from transforms.sessions import TradingCalendar, vix_monthly_expiration
+from transforms.spikes import is_spike
 
 ANCHOR = "trade date"
 HEADER = ("trade date", "futures", "open", "high", "low", "close", "settle", "total volume", "open interest")
@@ -36,6 +38,9 @@ MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "O
 FIRST_SESSION_IN_POINTS = date(2007, 3, 26)
 # VX has traded since 2004; sessions are known to 2035, and a December's expiration depends on the January after it.
 LISTED_YEARS = range(2004, 2035)
+
+# Bounds of the median settlement of a file: what tells another price scale. Single settlements have been 9 to 83.
+PLAUSIBLE_MEDIAN = (7.0, 90.0)
 
 SETTLED_ROOTS = ("VX", "VIX", "VIXW")
 
@@ -91,7 +96,26 @@ def labels_of(lines: Lines) -> dict[str, date | None]:
     return {label: labelled_month(label) for label in labels}
 
 
+def require_price_scale(name: str, settles: pl.Series) -> None:
+    """Refuse a file whose settlements are, in the middle, no level of volatility.
+
+    Raises
+    ------
+    RefusedFile
+        If the median of the positive ones is outside 7 to 90 points.
+    """
+    given = settles.filter(settles > 0)
+    low, high = PLAUSIBLE_MEDIAN
+    middle = given.median()
+    if isinstance(middle, float) and not low <= middle <= high:
+        raise RefusedFile(
+            f"{name}: the median of {given.len()} settlements is {middle:g}, outside the {low:g} to {high:g} of a VX "
+            "future: the file is on another price scale (ten times the points?); download it again"
+        )
+
+
 def contract_reading(
+    name: str,
     lines: Lines,
     expirations: Mapping[str, date],
     *,
@@ -109,8 +133,14 @@ def contract_reading(
         Format of the trade date.
     tenfold_before
         Session before which prices are ten times the index points; None if none are.
+
+    Raises
+    ------
+    RefusedFile
+        If the settlements of the file `name` are on another price scale.
     """
     parsed = _parsed(lines.frame, expirations, day_format=day_format, tenfold_before=tenfold_before)
+    require_price_scale(name, parsed["settle"])
     kept, rejected = divide(
         parsed, _rules(), lines=lines, table=FUTURES_SETTLEMENT, session="session_date"
     )  # fmt: skip
@@ -184,6 +214,12 @@ def _rules() -> list[LineRule]:
             pl.col("session_date") > pl.col("expiration"),
             "trade date {} is after the expiration {}",
             ("day_text", "expiration"),
+        ),
+        LineRule(
+            "spike",
+            is_spike("settle", session="session_date", series="expiration"),
+            "settle {} is more than five times, or less than a fifth of, the sessions before",
+            ("settle_text",),
         ),
         LineRule(
             "no_value",

@@ -10,7 +10,7 @@ import re
 from datetime import date
 
 from flows.sources import Delivery, Reading
-from flows.sources.delimited import day, first_fields, header_names
+from flows.sources.delimited import day, first_values, header_names
 from flows.sources.vx_contract import (
     ANCHOR,
     HEADER,
@@ -33,10 +33,10 @@ _NAMED = re.compile(r"(?<![A-Z0-9])VX[ _+-]?(\d{4})-(\d{2})-(\d{2})(?!\d)", re.I
 def recognizes(delivery: Delivery) -> bool:
     """Return whether the content has the per-contract columns and ISO dates."""
     names = header_names(delivery.head, anchor=ANCHOR)
-    fields = first_fields(delivery.head, anchor=ANCHOR)
-    if len(set(HEADER) & set(names)) < len(HEADER) - 2 or len(fields) < len(names):
+    if len(set(HEADER) & set(names)) < len(HEADER) - 2:
         return False
-    return _ISO_DAY.match(fields[names.index(ANCHOR)]) is not None
+    days = first_values(delivery.head, anchor=ANCHOR)
+    return sum(_ISO_DAY.match(day) is not None for day in days) * 2 > len(days)
 
 
 def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
@@ -45,7 +45,8 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
     Raises
     ------
     RefusedFile
-        If the file name holds no expiration and the last session is not the monthly expiration of its label.
+        If the file name holds no expiration and the last session is not the monthly expiration of its label, or the
+        settlements are on another price scale.
     """
     lines = read_contract_lines(delivery)
     months = labels_of(lines)
@@ -62,6 +63,7 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
         expiration = last
     first_of_month = expiration.replace(day=1)
     return contract_reading(
+        delivery.name,
         lines,
         {label: expiration for label, month in months.items() if month == first_of_month},
         day_format=DAY_FORMAT,

@@ -8,7 +8,7 @@ empty Change; Settle 0 on a contract's first sessions; prices ten times the inde
 import re
 
 from flows.sources import Delivery, Reading
-from flows.sources.delimited import first_fields, header_names
+from flows.sources.delimited import first_values, header_names
 from flows.sources.vx_contract import (
     ANCHOR,
     FIRST_SESSION_IN_POINTS,
@@ -29,10 +29,10 @@ _AMERICAN_DAY = re.compile(r"\d{1,2}/\d{1,2}/\d{4}$")
 def recognizes(delivery: Delivery) -> bool:
     """Return whether the content has the per-contract columns and dates with slashes."""
     names = header_names(delivery.head, anchor=ANCHOR)
-    fields = first_fields(delivery.head, anchor=ANCHOR)
-    if len(set(HEADER) & set(names)) < len(HEADER) - 2 or len(fields) < len(names):
+    if len(set(HEADER) & set(names)) < len(HEADER) - 2:
         return False
-    return _AMERICAN_DAY.match(fields[names.index(ANCHOR)]) is not None
+    days = first_values(delivery.head, anchor=ANCHOR)
+    return sum(_AMERICAN_DAY.match(day) is not None for day in days) * 2 > len(days)
 
 
 def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
@@ -41,7 +41,7 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
     Raises
     ------
     RefusedFile
-        If no line carries the label of a contract month.
+        If no line carries the label of a contract month, or the settlements are on another price scale.
     """
     lines = read_contract_lines(delivery)
     months = labels_of(lines)
@@ -52,6 +52,7 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
             f"(found: {', '.join(list(months)[:3]) or 'blank'}); download the contract's file again"
         )
     return contract_reading(
+        delivery.name,
         lines,
         expirations,
         day_format="%m/%d/%Y",

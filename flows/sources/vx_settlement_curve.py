@@ -13,7 +13,7 @@ import polars as pl
 
 from flows.sources import Delivery, Reading
 from flows.sources.delimited import LineRule, Lines, day, divide, header_names, number, read_lines, rows_of
-from flows.sources.vx_contract import LISTED_YEARS, MONTH_CODES, monthly_expiration
+from flows.sources.vx_contract import LISTED_YEARS, MONTH_CODES, monthly_expiration, require_price_scale
 from transforms.errors import RefusedFile
 from transforms.schemas import FUTURES_SETTLEMENT
 from transforms.sessions import TradingCalendar
@@ -37,7 +37,7 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
     Raises
     ------
     RefusedFile
-        If the file name holds no date, or the file no VX expiration.
+        If the file name holds no date, or the file no VX expiration, or the settlements are on another price scale.
     """
     lines = read_lines(
         delivery,
@@ -66,6 +66,7 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
     first = frame["expiration"].min()
     if not isinstance(first, date):
         raise RefusedFile(f"{delivery.name}: none of {lines.n_lines} lines is a VX contract with an expiration")
+    require_price_scale(delivery.name, frame["settle"])
     session = calendar.on_or_before(min(named, first))
     frame = _described(frame, session=session, calendar=calendar)
     kept, rejected = divide(frame, _rules(), lines=lines, table=FUTURES_SETTLEMENT, session="session_date")

@@ -10,8 +10,8 @@ import pytest
 from flows import journal, night
 from flows.home import Home
 from flows.publication import manifest_path, published_nights
-from flows.rebuild import prune, rebuild, verify_night
-from flows.settings import RetentionSettings, Settings
+from flows.rebuild import rebuild, verify_night
+from flows.settings import Settings
 from flows.warehouse import Warehouse
 from tests.flows.small_home import (
     LATER,
@@ -133,17 +133,3 @@ def test_a_landed_file_that_is_gone_is_counted(home: Home) -> None:
 def test_a_night_that_was_never_published_cannot_be_verified(base_home: Home) -> None:
     with pytest.raises(DataError, match="no night of 2024-02-27 is published; the last one is 2024-02-29"):
         verify_night(base_home, date(2024, 2, 27), settings=Settings(), now=NOW)
-
-
-def test_prune_drops_what_is_old_and_never_landing_or_ledger(home: Home) -> None:
-    old, latest = home.published / "revisions" / "20240101T000000Z", home.published / "reports" / "latest.html"
-    for path in (old / "part-0.parquet", home.logs / "night.log", latest):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("x")
-    kept = [path for folder in (home.landing, home.ledger) for path in folder.rglob("*")]
-    everything_old = Settings(retention=RetentionSettings(revisions_days=0, reports_days=0, logs_days=0))
-    far = LATER.replace(year=2100)
-    assert sorted(path.name for path in prune(home, settings=everything_old, now=far)) == [old.name, "night.log"]
-    assert latest.exists()
-    assert all(path.exists() for path in kept)
-    assert prune(home, settings=everything_old, now=far) == []

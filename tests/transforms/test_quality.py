@@ -102,6 +102,7 @@ def test_a_summary_counts_what_the_gates_need() -> None:
     # Strikes 12 to 19, all 0.10 wide: calls from 100/22 down to 100/29, puts from 144/22 up to 361/29.
     assert row["median_relative_half_spread"] == pytest.approx((0.05 * 22 / 100 + 0.05 * 22 / 144) / 2, rel=1e-12)
     assert row["n_contradicting"] == 0
+    assert row["parity_slope"] == pytest.approx(-1.0, rel=1e-12)
     assert [part.split(":")[0] for part in row["content_hash"].split()] == [day.isoformat() for day in EXPIRATIONS]
 
 
@@ -175,6 +176,7 @@ def test_half_a_chain_is_refused_with_its_counts(sessions: list[date], calendar:
     assert verdicts(gates, LAST) == {
         "contradicting_quotes": "passed",
         "expiration_count": "failed",
+        "price_scale": "passed",
         "row_count": "failed",
         "stale_chain": "passed",
         "two_sided_share": "passed",
@@ -358,6 +360,32 @@ def test_one_snapshot_is_chosen_per_root_and_of_one_file_one_kind(calendar: Trad
     weekly = at(-30, calendar, "file", snapshot_kind="eod_1545", root="VIXW")
 
     assert choose(early, weekly, close, calendar=calendar) == [("file", "close"), ("file", "eod_1545")]
+
+
+@pytest.mark.parametrize(
+    ("change", "fall"),
+    [
+        ([pl.col("bid") * 100, pl.col("ask") * 100], "100.0"),
+        ([pl.col("bid") / 10, pl.col("ask") / 10], "0.1"),
+        ([pl.col("strike") * 1000], "0.001"),
+        ([pl.col("option_type").replace({"call": "put", "put": "call"})], "-1.0"),
+    ],
+    ids=["cents", "tenths", "thousandths of a strike", "calls for puts"],
+)
+def test_a_chain_that_contradicts_parity_is_refused(
+    change: list[pl.Expr], fall: str, calendar: TradingCalendar
+) -> None:
+    gates = session_gates(snapshot_summary(chain(LAST).with_columns(change)), calendar=calendar)
+
+    assert verdicts(gates, LAST)["price_scale"] == "failed"
+    assert f"calls less puts of VIX fall by {fall} a point of strike" in reason(gates, LAST, "price_scale")
+
+
+@pytest.mark.parametrize("n_strikes", [1, 2])
+def test_parity_is_not_judged_on_two_strikes(n_strikes: int, calendar: TradingCalendar) -> None:
+    excerpt = chain(LAST, n_strikes=n_strikes).with_columns(pl.col("bid") * 100, pl.col("ask") * 100)
+
+    assert verdicts(session_gates(snapshot_summary(excerpt), calendar=calendar), LAST)["price_scale"] == "skipped"
 
 
 def test_gates_have_one_row_per_snapshot_and_gate(sessions: list[date], calendar: TradingCalendar) -> None:

@@ -14,6 +14,8 @@ BOOL = pl.Boolean()
 OPTION_ROOTS = ("SPX", "SPXW", "VIX", "VIXW")
 SNAPSHOT_KINDS = ("close", "eod_1545", "intraday", "non_regular")
 
+MOST_COUNTED = 1e10
+
 SESSION = Column("session_date", DATE, "The New York trading day the row belongs to.", nullable=False)
 EXPIRATION = Column("expiration", DATE, "Printed expiration day.", nullable=False)
 STRIKE = Column("strike", F64, "Strike, index points.", nullable=False, low=0.5, high=100_000.0)
@@ -31,8 +33,8 @@ def number(name: str, meaning: str, *, low: float | None = None, high: float | N
 
 
 def count(name: str, meaning: str, *, nullable: bool = True) -> Column:
-    """Return an integer column bounded below by zero."""
-    return Column(name, I64, meaning, nullable=nullable, low=0)
+    """Return an integer column bounded below by zero, and above by what no market has counted in a day."""
+    return Column(name, I64, meaning, nullable=nullable, low=0, high=MOST_COUNTED)
 
 
 def text(name: str, meaning: str, *, nullable: bool = True, allowed: tuple[str, ...] | None = None) -> Column:

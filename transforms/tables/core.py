@@ -93,7 +93,7 @@ INDEX_LEVEL = Table(
         number("open", "Open, points; null if not given or outside the day's range.", low=0.0),
         number("high", "High, points; null if not given or below the low.", low=0.0),
         number("low", "Low, points; null if not given or above the high.", low=0.0),
-        Column("close", F64, "Close, points.", nullable=False, low=1.0),
+        Column("close", F64, "Close, points.", nullable=False, low=1.0, high=1_000_000.0),
         SOURCE,
     ),
     rules=(
@@ -112,8 +112,8 @@ MARKET_BREADTH = Table(
     (
         SESSION,
         text("exchange", "NYSE (the exchange's count) or NYSE_CONSTITUENTS (counted from constituent prices).", nullable=False, allowed=("NYSE", "NYSE_CONSTITUENTS")),
-        Column("advances", I64, "Issues that rose.", nullable=False, low=0),
-        Column("declines", I64, "Issues that fell.", nullable=False, low=0),
+        Column("advances", I64, "Issues that rose.", nullable=False, low=0, high=100_000),
+        Column("declines", I64, "Issues that fell.", nullable=False, low=0, high=100_000),
         count("unchanged", "Issues unchanged; null if not counted."),
         SOURCE,
     ),

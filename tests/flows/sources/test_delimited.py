@@ -13,7 +13,7 @@ from flows.sources.delimited import (
     Lines,
     day,
     divide,
-    first_fields,
+    first_values,
     header_names,
     number,
     read_lines,
@@ -125,9 +125,10 @@ def test_a_repeated_column_name_is_numbered() -> None:
     assert header_names("Date,Bid,Ask,Bid,,\n", anchor="date") == ("date", "bid", "ask", "bid.2")
 
 
-def test_the_first_fields_are_those_of_the_first_line_below_the_header() -> None:
-    assert first_fields("notice\nDate,Level\n\n 2024-01-02 , 7\n", anchor="date") == ("2024-01-02", "7")
-    assert first_fields("Date,Level\n", anchor="date") == ()
+def test_the_first_values_are_those_of_the_whole_lines_below_the_header() -> None:
+    text = "notice\nDate,Level\n\n 2024-01-02 , 7\n2024-01-03\n2024-01-04,8,9\n"
+    assert first_values(text, anchor="date") == ["2024-01-02", "2024-01-04"]
+    assert first_values("Date,Level\n", anchor="date") == []
 
 
 @pytest.mark.parametrize(
