@@ -175,8 +175,11 @@ class Market:
                 for name in ("root", "expiration", "value", "source", "exact")
             },
         )
-        rows = settlement_values(stated, self.levels).to_dicts()
-        return {(row["root"], row["expiration"]): Settlement(row["value"], row["source"], row["exact"]) for row in rows}
+        rows = settlement_values(stated, self.levels, calendar=self.calendar).to_dicts()
+        return {
+            (row["root"], row["expiration"]): Settlement(row["value"], row["source"], row["exact"], row["fixed_on"])
+            for row in rows
+        }
 
     @cached_property
     def held(self) -> tuple[StatedPosition, ...]:
