@@ -40,10 +40,12 @@ EXPECTED = {
     "feature.mean_reversion_daily": FROM_THEN_ON,
     "mart.signal_daily": NIGHTS_FROM_THEN_ON,
 }
-# One file a year: those of 2024 that hold the rows above, and the list of landed files, of which one lost a row.
+# One file a year: those of 2024 that hold the rows above, the list of landed files, of which one lost a row, and the
+# pages of the nights revised.
 REPLACED = sorted(
     [f"snapshots/{table}/session_year=2024/part-0.parquet" for table in EXPECTED]
     + ["snapshots/core.landed_file/part-0.parquet"]
+    + [f"reports/{night}.html" for night in NIGHTS_FROM_THEN_ON]
 )
 
 
@@ -142,7 +144,7 @@ def test_an_older_edition_delivered_late_changes_no_figure(
     market: SmallMarket,
     tmp_path: Path,
 ) -> None:
-    import_paths(home, [received(restated_file(tmp_path / "late", market), datetime(2023, 12, 1))], now=LATER)
+    import_paths(home, [received(restated_file(tmp_path / "late", market), datetime(2024, 2, 29, 23))], now=LATER)
     changed = changed_sessions(base_home.published, home.published)
     # Which file first said a settlement is the older edition now, except on the session where it says another.
     assert changed.keys() == {"core.futures_settlement", "mart.signal_daily"}
