@@ -7,6 +7,7 @@ import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -230,7 +231,8 @@ def journal_command(
             journal.write_note(where, text=text, session=date.date() if date else None, now=started)
     elif action not in {"list", "show"}:
         raise UsageError(f"alvh journal {action}: the actions are list, show and note")
-    _emit(journal.journal_document(where, entry_id=text if action == "show" else None), show_journal, json_output)
+    shown = journal.journal_document(where, entry_id=text if action == "show" else None)
+    _emit(shown, partial(show_journal, in_full=action == "show"), json_output)
 
 
 @app.command("evidence")

@@ -1,5 +1,6 @@
 """The journal: what the user wrote (a ledger) beside what the program recorded, as one append-only table."""
 
+import json
 from datetime import date, datetime
 from typing import Any
 
@@ -7,12 +8,14 @@ import polars as pl
 
 from flows import ledger
 from flows.home import Home
-from flows.publication import published_nights
-from flows.warehouse import Warehouse
+from flows.publication import SERVED_FILE, published_nights
+from flows.warehouse import Warehouse, read_published
 from transforms.errors import DataError
 from transforms.schemas import JOURNAL
 
 ENTRY_ID_LENGTH = 16
+# Columns that hold JSON: what was frozen with a decision.
+FROZEN = ("evidence", "prices")
 
 
 def write_note(home: Home, *, text: str, session: date | None, now: datetime, refers_to: str | None = None) -> str:
@@ -61,16 +64,22 @@ def load_journal(home: Home, warehouse: Warehouse) -> None:
 
 
 def journal_document(home: Home, *, entry_id: str | None) -> list[dict[str, Any]]:
-    """Return the journal's entries, oldest first; one of them if its id (or the beginning of it) is given.
+    """Return the journal's entries, oldest first; those whose id begins with `entry_id` if it is given.
+
+    The user's notes are the ledger's, published or not; the program's entries are those of the last publication.
 
     Raises
     ------
     DataError
         If no entry has the id.
     """
-    rows = journal_rows(home).sort("written_at", "entry_id")
+    rows, served = journal_rows(home), home.published / SERVED_FILE
+    if served.exists():
+        programs = read_published(served, JOURNAL).filter(pl.col("kind") != "note")
+        rows = pl.concat([rows, JOURNAL.conform(programs)])
+    rows = rows.sort("written_at", "session_date", "entry_id")
     if entry_id is not None:
         rows = rows.filter(pl.col("entry_id").str.starts_with(entry_id))
         if rows.is_empty():
             raise DataError(f"no journal entry begins with {entry_id}; `alvh journal list` shows them")
-    return rows.to_dicts()
+    return [{**row, **{name: row[name] and json.loads(row[name]) for name in FROZEN}} for row in rows.to_dicts()]

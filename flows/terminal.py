@@ -226,15 +226,30 @@ def show_verification(document: Document) -> None:
         out.print(f"  {line}", highlight=False)
 
 
-def show_journal(entries: list[Document]) -> None:
-    """Print journal entries for people."""
+def show_journal(entries: list[Document], *, in_full: bool = False) -> None:
+    """Print journal entries for people; `in_full` with the rules and prices frozen in each."""
     out = console()
     for entry in entries:
-        out.print(f"{entry['entry_id']}  {entry['session_date']}  {entry['kind']}", highlight=False)
-        if entry["note"]:
-            out.print(f"  {entry['note']}", highlight=False, markup=False)
+        about = f", {entry['refers_to']} before it" if entry["refers_to"] else ""
+        out.print(f"{entry['session_date']}  {entry['kind']:<10}  {entry['entry_id']}{about}", highlight=False)
+        said, *why = (entry["note"] or "").split("; ") if entry["kind"] != "note" else [entry["note"]]
+        out.print(f"  {said}", highlight=False, markup=False)
+        for line in why if in_full else []:
+            out.print(f"    {line}", highlight=False, markup=False)
+        if not in_full:
+            continue
+        for rule in entry["evidence"] or []:
+            measured = "unknown" if rule["measured"] is None else f"{rule['measured']:.6g}"
+            bound = "" if rule["threshold"] is None else f" {rule['comparison']} {rule['threshold']:.6g}"
+            out.print(f"  {rule['rule']:<18} {rule['outcome']:<13} {measured}{bound}", highlight=False, markup=False)
+        for name, price in (entry["prices"] or {}).items():
+            shown = "; ".join(price) if isinstance(price, list) else "unknown" if price is None else f"{price:.6g}"
+            if shown:
+                out.print(f"  {name:<18} {shown}", highlight=False, markup=False)
     if not entries:
         out.print('The journal is empty. Write with: alvh journal note "..."', highlight=False)
+    elif not in_full:
+        out.print("All of an entry: alvh journal show ID", highlight=False)
 
 
 def show_examination(document: Document) -> None:

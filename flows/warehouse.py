@@ -413,8 +413,8 @@ def query_published(path: Path, sql: str, parameters: dict[str, Any] | None = No
         raise DataError(f"the query failed: {error}") from error
 
 
-def read_published(path: Path, table: Table, *, session: date) -> pl.DataFrame:
-    """Return the published rows of one session of a table, sorted by its key.
+def read_published(path: Path, table: Table, *, session: date | None = None) -> pl.DataFrame:
+    """Return the published rows of a table, of one session if it is given, sorted by its key.
 
     Raises
     ------
@@ -422,6 +422,8 @@ def read_published(path: Path, table: Table, *, session: date) -> pl.DataFrame:
         If there is no published file yet, or it lacks the table.
     """
     names, order = ", ".join(table.column_names), ", ".join(table.key)
+    if session is None:
+        return query_published(path, f"select {names} from {table.full_name} order by {order}")
     return query_published(
         path,
         f"select {names} from {table.full_name} where session_date = $session order by {order}",

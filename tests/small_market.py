@@ -84,7 +84,7 @@ def vx_file(sessions: list[date], expiration: date, *, restated: dict[date, floa
 def chain_file(day: date, calendar: TradingCalendar, *, listed_on: date | None = None) -> bytes:
     """Return a quotedata CSV of the session `day`, downloaded at 18:05 New York: SPX and SPXW, two expirations each.
 
-    The expirations are those listed on the session itself, unless another is given.
+    The expirations are so many sessions after `listed_on`, by default after the day itself.
     """
     spot = round(_spx(day), 2)
     lines = [

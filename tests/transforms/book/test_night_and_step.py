@@ -41,6 +41,13 @@ from transforms.table_schema import Table
 SLOW = os.environ.get("ALVH_SLOW_TESTS") == "1"
 CENT = 0.005
 TERMS = ("delta", "gamma", "vega", "theta", "slippage", "residual", "fees")
+EAGER = {
+    "contango_scan": {"contango_threshold": -0.5},
+    "vx_oversold": {"oversold_rsi": 99.0},
+    "condor_in_zone": {"near_max_profit_zone": 0.0},
+    "breadth_momentum": {"mode": "advisory"},
+    "curve_momentum": {"mode": "advisory"},
+}
 DEFAULT = night_settings(exit={"take_profit_share": 0.5})
 VERSIONS = {rule.name: "v" for rule in RULES}
 
@@ -367,17 +374,35 @@ def _drawn(declared: Any) -> st.SearchStrategy[Any]:
 PARAMETERS = {
     rule.name: st.fixed_dictionaries({own.name: _drawn(own) for own in fields(rule.parameters)}) for rule in RULES
 }
-EAGER = {
-    "contango_scan": {"contango_threshold": -0.5},
-    "vx_oversold": {"oversold_rsi": 99.0},
-    "condor_in_zone": {"near_max_profit_zone": 0.0},
-    "breadth_momentum": {"mode": "advisory"},
-    "curve_momentum": {"mode": "advisory"},
-}
 dollars = st.floats(0.0, 1e6)
 accounts = st.builds(
     Account, st.floats(20_000.0, 2e6), st.floats(-50_000.0, 1e6), dollars, dollars, dollars
 ) | st.builds(Account, *[st.one_of(st.none(), st.floats(-10_000.0, 1e6))] * 2, *[st.one_of(st.none(), dollars)] * 3)
+
+
+def test_a_condor_and_a_layer_of_one_night_share_what_the_limits_leave(two_years: History) -> None:
+    n_both = n_bound = 0
+    for night in two_years.nights.values():
+        market_, book = night.reached.market, night.reached.book
+        if not market_.condors.height or not market_.layers.height or not book.of("condor"):
+            continue
+        scratch = Scratch.of(book, market_.account, 1.5)
+        now = sum(scratch.risk(name) for name in scratch.contracts) / (market_.account.equity or math.nan)
+        for room in (0.02, 0.03, 0.05, 0.08):
+            chosen = night_settings(
+                **EAGER,
+                book_risk={"book_risk_limit": min(round(now + room, 4), 1.0)},
+                trade_risk={"trade_risk_limit": 0.25},
+                layer_share={"steward_share": 1.0, "promoter_share": 1.0},
+            )
+            aside = replace(book, positions=tuple(replace(p, has_had_layer=False) for p in book.positions))
+            decided = decide_night(aside, market_, chosen)
+            assert_limits_kept(aside, market_.account, decided, chosen)
+            actions = {d.action for d in decided.decisions}
+            n_both += {"open_condor", "activate_second_engine"} <= actions
+            (layer,) = [d for d in decided.decisions if d.engine == "second" and d.position_id is None][:1] or [None]
+            n_bound += "book_risk" in str(layer and ((layer.offer and layer.offer.binding_limit) or layer.reason))
+    assert min(n_both, n_bound) >= 3, (n_both, n_bound)
 
 
 @settings(
