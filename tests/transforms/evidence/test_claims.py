@@ -107,11 +107,15 @@ def test_half_life_ratio_is_that_of_two_least_squares_fits() -> None:
     assert n == 599
 
 
-def test_half_life_ratio_reads_sessions_that_have_both() -> None:
-    days = [date(2024, 1, 1) + timedelta(days=number) for number in range(6)]
-    curve = pl.DataFrame({"session_date": days, "constant_maturity_30d": [15.0, 16.0, None, 15.5, 17.0, 16.0]})
-    vol = pl.DataFrame({"session_date": days[1:], "level": [0.2, 0.21, 0.19, 0.22, 0.2]})
-    assert half_life_ratio(curve, vol).n == 3
+def test_half_life_ratio_reads_neighbouring_sessions_that_have_both() -> None:
+    days = [date(2024, 1, 1) + timedelta(days=number) for number in range(8)]
+    curve = pl.DataFrame(
+        {"session_date": days, "constant_maturity_30d": [15.0, 16.0, None, 15.5, 17.0, 16.0, 15.8, 15.1]}
+    )
+    vol = pl.DataFrame({"session_date": days[1:], "level": [0.2, 0.21, 0.19, 0.22, 0.2, 0.21, 0.2]})
+    # Sessions 3 and 4, 4 and 5, 5 and 6, 6 and 7: session 0 has no vol, session 2 no VX.
+    assert half_life_ratio(curve, vol).n == 4
+    assert half_life_ratio(curve.head(4), vol).n == 0
 
 
 def test_offset_is_the_median_over_spikes_with_a_layer_and_a_loss() -> None:

@@ -4,13 +4,15 @@ import numpy as np
 import polars as pl
 
 from transforms.evidence.bootstrap import Floats
-from transforms.evidence.claims.claim import Claim, Frames
+from transforms.evidence.claims.claim import Claim, Frames, columns_of
 from transforms.evidence.estimate import Observations
 from transforms.evidence.verdicts import Claimed
 
 IMPLIED_VOL_TENOR = 30
 # A draw that does not revert counts as one that takes millions of sessions.
 SLOWEST = 1.0 - 1e-7
+FEWEST_PAIRS = 3
+PAIR = ("vx", "vx_before", "vol", "vol_before")
 
 
 def half_life_ratio(curve_daily: pl.DataFrame, implied_vol: pl.DataFrame) -> Observations:
@@ -18,24 +20,24 @@ def half_life_ratio(curve_daily: pl.DataFrame, implied_vol: pl.DataFrame) -> Obs
 
     Both are AR(1) on logs, corrected for bias as each night's are (Kendall 1954), but over the whole history: the
     nightly windows of 252 sessions share 251 with their neighbours, and no resampling of them has an honest interval.
-    A row is a session and the one before it, both with both series; rows are redrawn with their two coefficients' sums.
+    An observation is a session and the one before it, both with both series; over a gap there is none.
 
     Parameters
     ----------
-    curve_daily : session_date, constant_maturity_30d (points)
+    curve_daily : session_date, constant_maturity_30d (points; null where missing); a row for every session
     implied_vol : session_date, level (of any constant unit)
     """
-    levels = (
+    logs = (
         curve_daily.select("session_date", vx="constant_maturity_30d")
-        .join(implied_vol.select("session_date", vol="level"), on="session_date", how="inner", validate="1:1")
-        .filter((pl.col("vx") > 0.0) & (pl.col("vol") > 0.0))
+        .join(implied_vol.select("session_date", vol="level"), on="session_date", how="left", validate="1:1")
         .sort("session_date")
-        .with_columns(pl.col("vx", "vol").log())
+        .select(pl.when(pl.col(name) > 0.0).then(pl.col(name).log()).alias(name) for name in ("vx", "vol"))
     )
-    if levels.height < 3:
+    pairs = columns_of(logs.with_columns(vx_before=pl.col("vx").shift(1), vol_before=pl.col("vol").shift(1)), *PAIR)
+    if len(pairs) < FEWEST_PAIRS:
         return Observations(np.empty((0, 4)), 0, lambda means: means[..., 0])
-    products = [_products(levels[name].to_numpy()) for name in ("vx", "vol")]
-    rows = np.concatenate(products, axis=1)
+    vx, vx_before, vol, vol_before = (pairs - pairs.mean(axis=0)).T
+    rows = np.stack([vx * vx_before, vx_before**2, vol * vol_before, vol_before**2], axis=1)
     n_pairs = len(rows)
 
     def ratio(means: Floats) -> Floats:
@@ -44,11 +46,6 @@ def half_life_ratio(curve_daily: pl.DataFrame, implied_vol: pl.DataFrame) -> Obs
             return np.asarray(vol / vx)
 
     return Observations(rows, n_pairs, ratio)
-
-
-def _products(logs: Floats) -> Floats:
-    before, after = logs[:-1] - logs[:-1].mean(), logs[1:] - logs[1:].mean()
-    return np.stack([before * after, before * before], axis=1)
 
 
 def _log_coefficient(means: Floats, *, n_pairs: int) -> Floats:
