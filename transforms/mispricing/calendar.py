@@ -108,6 +108,7 @@ def option_legs(quotes: pl.DataFrame, *, side: pl.Expr, quantity: pl.Expr | pl.S
             quantity.alias("quantity"),
             pl.when(buys).then("ask").otherwise("bid").alias("price"),
             pl.when(buys).then("ask_size").otherwise("bid_size").cast(pl.Int64).alias("size"),
+            pl.lit(None, dtype=pl.Float64).alias("doubt_points"),
             pl.when(pl.col("ask") > 0.0).then(0.5 * (pl.col("ask") - pl.col("bid"))).alias("half_spread"),
         )
         .select(list(LEG_COLUMNS))

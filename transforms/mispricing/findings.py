@@ -21,7 +21,8 @@ class Leg:
     """One option of a package: `quantity` contracts bought at the ask or sold at the bid, `price` index points.
 
     `size` is the contracts quoted at that price and `half_spread` half of ask less bid, points (a missing bid counts
-    as 0); None where not given.
+    as 0); None where not given. `doubt_points` is by how much the quote must give way for its slice to hold no
+    arbitrage; None where that is not asked.
     """
 
     root: str
@@ -33,6 +34,7 @@ class Leg:
     price: float
     size: int | None
     half_spread: float | None
+    doubt_points: float | None = None
 
     @property
     def signed_quantity(self) -> float:

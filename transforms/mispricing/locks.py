@@ -219,6 +219,10 @@ def _finding(item: _Slice, lock: Lock, *, doubt: Doubt) -> Finding:
         spread = float(ask[code] - bid[code])
         option_type: Literal["call", "put"] = "call" if code % 2 else "put"
         size = float((item.ask_size if buys else item.bid_size)[code])
+        concession = float((doubt.ask if buys else doubt.bid)[code])
+        if concession > DOUBT_TOLERANCE:
+            doubted.append(f"{option_type} {strike:g} {'ask' if buys else 'bid'} by {concession:.3g}")
+        is_suspect |= spread <= 0.0 or concession > max(spread, DOUBT_TOLERANCE)
         legs.append(
             Leg(
                 root=item.root,
@@ -230,12 +234,9 @@ def _finding(item: _Slice, lock: Lock, *, doubt: Doubt) -> Finding:
                 price=float(ask[code] if buys else bid[code]),
                 size=None if np.isnan(size) else int(size),
                 half_spread=0.5 * spread if np.isfinite(spread) else None,
+                doubt_points=concession if concession > DOUBT_TOLERANCE else 0.0,
             )
         )
-        concession = float((doubt.ask if buys else doubt.bid)[code])
-        if concession > DOUBT_TOLERANCE:
-            doubted.append(f"{option_type} {strike:g} {'ask' if buys else 'bid'} by {concession:.3g}")
-        is_suspect |= spread <= 0.0 or concession > max(spread, DOUBT_TOLERANCE)
     return Finding(
         kind=_kind(lock, item.quotes),
         root=item.root,

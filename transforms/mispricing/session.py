@@ -68,11 +68,31 @@ def session_mispricings(
     clocks = triangle.group_by("session_date").agg(pl.col("clock_gap_minutes").first())
     treasury = rates if rates is not None and rates.name == TREASURY else None
     curve = box_curve(slices, treasury=treasury, loan_rate=loan_rate)
+    locks = executable_findings(quotes, slices, fee_per_contract=fee_per_contract, grid=grid)
+    doubted = locks.legs.filter(pl.col("doubt_points") > 0.0)
+    # A quote that a lock tells of is not told again by a calendar.
+    rest, rest_grid = (_without(quotes, doubted), None) if doubted.height else (quotes, grid)
     found = [
-        executable_findings(quotes, slices, fee_per_contract=fee_per_contract, grid=grid),
+        locks,
         box_findings(quotes, curve, box_threshold=box_threshold, fee_per_contract=fee_per_contract),
-        calendar_findings(quotes, slices, fee_per_contract=fee_per_contract, grid=grid),
+        calendar_findings(rest, slices, fee_per_contract=fee_per_contract, grid=rest_grid),
         forward_variance_findings(triangle, vx_bound_tolerance=vx_bound_tolerance),
         vix_parity_findings(slices, futures=futures, clocks=clocks),
     ]
     return SessionMispricings(FindingFrames.concat(found), curve, triangle, residuals(option_analytics, quotes))
+
+
+def _without(quotes: pl.DataFrame, legs: pl.DataFrame) -> pl.DataFrame:
+    """Return quotes without the bids that legs sell at and the asks they buy at."""
+    option = ["root", "expiration", "strike", "option_type"]
+    sides = legs.group_by(option).agg(
+        (pl.col("side") == "sell").any().alias("sold"), (pl.col("side") == "buy").any().alias("bought")
+    )
+    return (
+        quotes.join(sides, on=option, how="left", validate="m:1", maintain_order="left")
+        .with_columns(
+            pl.when(pl.col("sold").fill_null(False)).then(0.0).otherwise("bid").alias("bid"),
+            pl.when(~pl.col("bought").fill_null(False)).then("ask").alias("ask"),
+        )
+        .drop("sold", "bought")
+    )

@@ -415,5 +415,6 @@ def _indicative_leg(
         pl.lit(quantity).alias("quantity"),
         price.alias("price"),
         pl.lit(None, dtype=pl.Int64).alias("size"),
+        pl.lit(None, dtype=pl.Float64).alias("doubt_points"),
         pl.lit(None, dtype=pl.Float64).alias("half_spread"),
     )

@@ -52,6 +52,7 @@ MISPRICING_LEG = Table(
         number("quantity", "Units for one package; for cash the points paid at settlement.", low=0.0),
         number("price", "Price used, points: the ask of what is bought, the bid of what is sold."),
         count("size", "Contracts quoted at that price; null if not given."),
+        number("doubt_points", "Points by which this quote must give way, after fees, in the smallest change of quotes that leaves its slice without arbitrage; 0 if it need not; null for findings that are no locks.", low=0.0),
     ),
 )  # fmt: skip
 

@@ -136,6 +136,21 @@ def test_widening_every_spread_raises_no_pairs_edge(seed: int) -> None:
     assert best <= max(before.values(), default=0.0)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([0.5, 2.0, 10.0]))
+def test_scaling_prices_and_strikes_scales_every_crossing(seed: int, factor: float) -> None:
+    quotes, slices = random_market(seed)
+    found = calendar_findings(quotes, slices, fee_per_contract=0.0)
+    again = calendar_findings(
+        quotes.with_columns(pl.col("strike", "bid", "ask") * factor),
+        slices.with_columns(pl.col("forward", "forward_error") * factor),
+        fee_per_contract=0.0,
+    )
+
+    edges, scaled = (sorted(part.findings["edge_points"].to_list()) for part in (found, again))
+    assert scaled == pytest.approx(factor * np.array(edges), abs=1e-9)
+
+
 def test_a_pair_of_slices_is_one_finding_and_row_order_changes_nothing() -> None:
     quotes, slices = random_market(7)
     found = calendar_findings(quotes, slices, fee_per_contract=FEE)

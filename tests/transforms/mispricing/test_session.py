@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.mispricing_recall import closing_quotes
+from benchmarks.planted_sessions import closing_quotes
 from transforms.mispricing.residual import FITTED_COLUMNS
 from transforms.mispricing.session import QUOTE_COLUMNS, session_mispricings
 from transforms.pricing.analytics import session_pricing
