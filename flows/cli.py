@@ -65,16 +65,23 @@ def import_command(
     """Load vendor files, recompute the daily tables, publish; decides nothing."""
     from flows import night
     from flows.home import find_home, locked, prepare_home
+    from flows.map_sessions import open_runner
     from flows.settings import read_settings
-    from flows.terminal import file_progress, import_document, show_import
+    from flows.terminal import import_document, session_progress, show_import
 
     where = find_home(home)
     prepare_home(where)
     settings = read_settings(where)
     started = now or night.utc_now()
     absolute = [path.expanduser().absolute() for path in paths]
-    with locked(where, started_at=started.isoformat()), file_progress(quiet=json_output) as progress:
-        result = night.import_files(where, paths=absolute, settings=settings, now=started, progress=progress)
+    with (
+        locked(where, started_at=started.isoformat()),
+        open_runner("processes") as runner,
+        session_progress(quiet=json_output) as progress,
+    ):
+        result = night.import_files(
+            where, paths=absolute, settings=settings, now=started, runner=runner, progress=progress
+        )
     _emit(import_document(where, result), show_import, json_output)
     files = result.ingested.files if result.ingested else []
     raise typer.Exit(EXIT_NOTHING_PUBLISHED if files and all(f.outcome == "refused" for f in files) else 0)
@@ -107,9 +114,18 @@ def backfill_command(
     restate: Annotated[
         bool, typer.Option(help="Compute nights again that are published, with today's settings.")
     ] = False,
+    runner: Annotated[str, typer.Option(help="processes (of this machine) or dask.")] = "processes",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes (default: one for each processor).")
+    ] = None,
+    dask_address: Annotated[
+        str | None, typer.Option(help="Scheduler of a Dask cluster (default: a cluster on this machine).")
+    ] = None,
     now: NowOption = None,
 ) -> None:
     """Run every session of a range for which data is landed, and publish them together."""
+    if runner not in {"processes", "dask"}:
+        raise UsageError(f"--runner {runner}: the runners are processes and dask")
     from flows.home import find_home, prepare_home
     from flows.orchestration import configure_prefect, run_backfill
     from flows.terminal import night_document, show_night
@@ -118,7 +134,17 @@ def backfill_command(
     prepare_home(where)
     configure_prefect(where)
     with _waiting("Starting Prefect (about 12 s without a server running)", quiet=json_output):
-        result = run_backfill(where, start=start.date(), end=end.date(), restate=restate, now=now)
+        result = run_backfill(
+            where,
+            start=start.date(),
+            end=end.date(),
+            restate=restate,
+            runner=runner,
+            workers=workers,
+            dask_address=dask_address,
+            quiet=json_output,
+            now=now,
+        )
     _emit(night_document(where, result), show_night, json_output)
     raise typer.Exit(result.exit_code)
 
@@ -161,8 +187,8 @@ def sql_command(
     """Query the published database."""
     from flows.home import find_home
     from flows.publication import SERVED_FILE
+    from flows.served_database import named_query, query_published
     from flows.terminal import write_rows
-    from flows.warehouse import named_query, query_published
 
     where = find_home(home)
     pairs = [item.partition("=") for item in parameter or []]
@@ -252,7 +278,7 @@ def evidence_command(
     from flows.evidence import gather_evidence, published_evidence
     from flows.home import find_home, locked, prepare_home
     from flows.settings import read_settings
-    from flows.terminal import file_progress
+    from flows.terminal import session_progress
     from flows.terminal_evidence import show_claims
 
     where = find_home(home)
@@ -261,7 +287,7 @@ def evidence_command(
     if replay:
         prepare_home(where)
         started = now or night.utc_now()
-        with locked(where, started_at=started.isoformat()), file_progress(quiet=json_output) as progress:
+        with locked(where, started_at=started.isoformat()), session_progress(quiet=json_output) as progress:
             gather_evidence(where, settings=read_settings(where), now=started, disputed=disputed, progress=progress)
     _emit(published_evidence(where), show_claims, json_output)
 
@@ -298,15 +324,20 @@ def rebuild_command(home: HomeOption = None, json_output: JsonOption = False, no
     """Make the warehouse and everything published again from landing and ledger."""
     from flows import night
     from flows.home import find_home, locked, prepare_home
+    from flows.map_sessions import open_runner
     from flows.rebuild import rebuild
     from flows.settings import read_settings
-    from flows.terminal import file_progress, night_document, show_night
+    from flows.terminal import night_document, session_progress, show_night
 
     where = find_home(home)
     prepare_home(where)
     started = now or night.utc_now()
-    with locked(where, started_at=started.isoformat()), file_progress(quiet=json_output) as progress:
-        result = rebuild(where, settings=read_settings(where), now=started, progress=progress)
+    with (
+        locked(where, started_at=started.isoformat()),
+        open_runner("processes") as runner,
+        session_progress(quiet=json_output) as progress,
+    ):
+        result = rebuild(where, settings=read_settings(where), now=started, runner=runner, progress=progress)
     _emit(night_document(where, result), show_night, json_output)
 
 

@@ -16,12 +16,14 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows import night
+from flows.backfill import mapped_tasks
 from flows.calendar import trading_calendar
 from flows.durability import replace_file
 from flows.home import Home, find_home, locked, prepare_home
 from flows.landing import landed_files
+from flows.map_sessions import open_runner
 from flows.night import NightResult
-from flows.nightly import STATE_NAMES, TASKS
+from flows.nightly import STATE_NAMES
 from flows.settings import read_settings
 from transforms.errors import UsageError
 from transforms.sample_market.market import SampleMarket, daily_files, session_files, simulate_market, truth_file
@@ -90,7 +92,7 @@ def demo(
     where = find_home(home)
     prepare_home(where)
     started = now or night.utc_now()
-    with locked(where, started_at=started.isoformat()):
+    with locked(where, started_at=started.isoformat()), open_runner("processes") as runner:
         sessions = generate_inbox(where, n_sessions=n_sessions, seed=seed)
         result = night.run_range(
             where,
@@ -99,7 +101,7 @@ def demo(
             restate=False,
             settings=read_settings(where),
             now=started,
-            stages=TASKS,
+            stages=mapped_tasks(runner, None),
         )
     return Completed(name=STATE_NAMES[result.status], message=result.summary, data=result)
 

@@ -114,6 +114,24 @@ def move_file(source: Path, target: Path) -> None:
         announce("renamed", target)
 
 
+def link_file(source: Path, target: Path, *, mode: int) -> None:
+    """Give `source`, made durable, the second name `target`, over what was there; copy it where links cannot be."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}{DRAFT_SUFFIX}")
+    with open(source, "rb") as stream:
+        announce("fsync", source)
+        os.fsync(stream.fileno())
+        os.fchmod(stream.fileno(), mode)
+    draft.unlink(missing_ok=True)
+    try:
+        os.link(source, draft)
+    except OSError:
+        # Another filesystem, or one without links.
+        replace_file(target, source.read_bytes(), mode=mode)
+        return
+    move_file(draft, target)
+
+
 def append_line(path: Path, line: bytes) -> None:
     """Append one line to a file and make it durable.
 

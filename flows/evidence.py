@@ -14,8 +14,9 @@ from flows.book import BookInputs, night_settings, session_inputs
 from flows.calendar import trading_calendar
 from flows.home import Home
 from flows.publication import SERVED_FILE
+from flows.served_database import named_query, query_published
 from flows.settings import Settings
-from flows.warehouse import Warehouse, named_query, query_published
+from flows.warehouse import Warehouse
 from transforms.book.engine_statistics import BookTables, engine_statistics
 from transforms.errors import DataError
 from transforms.evidence.breakdown import evidence_breakdown

@@ -1,10 +1,13 @@
 """Judge the rows a source has read: Great Expectations suites built from transforms/schemas.py.
 
 Great Expectations decides which rows pass, and nothing else does: this module derives the suite from the
-table, hands the engine the columns it judges, and turns its verdict into accepted rows, quarantined rows and
-one line per rule. It has no Polars engine, so the columns go over as pandas, in encodings that keep their
-meaning: days as integers, strings as categories, and whether the numbers of a row are finite as a column of
-its own, because pandas holds null and NaN in the same hole.
+table, hands the engine the values it judges, and turns its verdict into accepted rows, quarantined rows and
+one line per rule. A rule depends on one quantity of a row alone (a column, how far one column lies above
+another, how many rows share a key), so the engine is handed each distinct value of a quantity once, and the
+verdict on a value is that on all rows that have it: a chain of 20,000 quotes has a few thousand prices. It has
+no Polars engine, so the values go over as pandas, in encodings that keep their meaning: days as integers,
+strings as categories, and whether the numbers of a row are finite as a quantity of its own, because pandas
+holds null and NaN in the same hole.
 
 The engine takes seconds and a quarter of a gigabyte to import, so it is imported inside functions; `warm_up`
 does so ahead of need.
@@ -54,16 +57,17 @@ class ExpectationError(AlvhError):
 class RowRule:
     """One rule on the rows of a table.
 
-    `expectation` names the class of Great Expectations that judges and `arguments` are its arguments; `where`
-    holds the comparisons that restrict the rule to some rows; `reason` is a string expression over the rows
-    that failed (columns of the table), quoting the value at fault.
+    `expectation` names the class of Great Expectations that judges a row's `quantity` (an expression over the
+    columns of the table, named as it is called), and `arguments` are its arguments; a quantity that is null is
+    not judged unless the rule asks for it. `reason` is a string expression over the rows that failed, quoting
+    the value at fault.
     """
 
     name: str
     expectation: str
     arguments: dict[str, Any]
+    quantity: pl.Expr
     reason: pl.Expr
-    where: tuple[tuple[str, str, float | str], ...] = ()
     severity: Severity = "reject"
 
 
@@ -129,7 +133,7 @@ def judge(table: Table, frame: pl.DataFrame, *, sessions: Days) -> Judgement:
     rules = row_rules(table, sessions=listed.tolist())
     failures = {rule.name: np.empty(0, dtype=np.int64) for rule in rules}
     if frame.height:
-        failures |= _failing_rows(_for_pandas(table, frame), rules)
+        failures |= _failing_rows(frame, rules)
     repeated = failures.pop(REPEATED_KEY)
     verdicts = [(rule.name, rule.severity, failures[rule.name], rule.reason) for rule in rules if rule.name in failures]
     verdicts += _repetitions(table, frame, repeated)
@@ -161,11 +165,13 @@ def row_rules(table: Table, *, sessions: Sequence[int]) -> list[RowRule]:
     """Return the rules that the schema states for `table`; `sessions` are days since 1970-01-01."""
     rules = [rule for column in table.columns for rule in _column_rules(table, column)]
     rules += [_across_columns(rule) for rule in table.rules]
+    numbers = [pl.col(name).is_finite().fill_null(True) for name in _float_columns(table)]
     rules.append(
         RowRule(
             "not_a_number",
             "ExpectColumnValuesToBeInSet",
-            {"column": IS_FINITE, "value_set": [True]},
+            {"value_set": [True]},
+            pl.all_horizontal(numbers or [pl.lit(True)]).alias(IS_FINITE),
             pl.concat_str(
                 [
                     pl.when(~pl.col(name).is_finite()).then(pl.format(name + " is {}", pl.col(name)))
@@ -182,56 +188,57 @@ def row_rules(table: Table, *, sessions: Sequence[int]) -> list[RowRule]:
             RowRule(
                 "not_a_session",
                 "ExpectColumnValuesToBeInSet",
-                {"column": table.session_column, "value_set": list(sessions)},
+                {"value_set": list(sessions)},
+                _column_as_judged(table, table.session_column),
                 pl.format("{} is not a trading session", pl.col(table.session_column)),
             )
         )
-    identity = {"column_list": _identity(table), "ignore_row_if": "any_value_is_missing"}
-    rules.append(RowRule(REPEATED_KEY, "ExpectCompoundColumnsToBeUnique", identity, pl.lit("")))
+    rules.append(
+        RowRule(REPEATED_KEY, "ExpectColumnValuesToBeBetween", {"max_value": 1}, _rows_of_key(table), pl.lit(""))
+    )
     return rules
 
 
 def _column_rules(table: Table, column: Column) -> list[RowRule]:
     name, value, rules = column.name, pl.col(column.name), []
+    quantity = _column_as_judged(table, name)
     if name in _required(table):
         reason = pl.lit(f"{name} is missing; every row of {table.full_name} needs it")
-        rules.append(RowRule(f"{name}_missing", "ExpectColumnValuesToNotBeNull", {"column": name}, reason))
+        rules.append(RowRule(f"{name}_missing", "ExpectColumnValuesToNotBeNull", {}, quantity, reason))
     if column.low is not None or column.high is not None:
-        bounds = {"column": name, "min_value": column.low, "max_value": column.high}
+        bounds = {"min_value": column.low, "max_value": column.high}
         reason = pl.format(f"{name} {{}} is {_outside(column.low, column.high)}", value)
-        rules.append(RowRule(f"{name}_out_of_range", "ExpectColumnValuesToBeBetween", bounds, reason))
+        rules.append(RowRule(f"{name}_out_of_range", "ExpectColumnValuesToBeBetween", bounds, quantity, reason))
     if column.allowed is not None:
-        allowed = {"column": name, "value_set": list(column.allowed)}
+        allowed = {"value_set": list(column.allowed)}
         reason = pl.format(f"{name} '{{}}' is none of {', '.join(column.allowed)}", value)
-        rules.append(RowRule(f"{name}_not_allowed", "ExpectColumnValuesToBeInSet", allowed, reason))
+        rules.append(RowRule(f"{name}_not_allowed", "ExpectColumnValuesToBeInSet", allowed, quantity, reason))
     return rules
 
 
 def _across_columns(rule: PairRule | RangeRule) -> RowRule:
     if isinstance(rule, PairRule):
-        larger, smaller = rule.larger, rule.smaller
+        larger, smaller = pl.col(rule.larger), pl.col(rule.smaller)
         return RowRule(
             rule.name,
-            "ExpectColumnPairValuesAToBeGreaterThanB",
-            {
-                "column_A": larger,
-                "column_B": smaller,
-                "or_equal": True,
-                "ignore_row_if": "either_value_is_missing",
-            },
-            pl.format(f"{larger} {{}} is below {smaller} {{}}", pl.col(larger), pl.col(smaller)),
-            where=((larger, "!=", 0.0), (smaller, "!=", 0.0)),
+            "ExpectColumnValuesToBeBetween",
+            {"min_value": 0.0},
+            pl.when((larger != 0.0) & (smaller != 0.0))
+            .then(larger - smaller)
+            .alias(f"{rule.larger} less {rule.smaller}"),
+            pl.format(f"{rule.larger} {{}} is below {rule.smaller} {{}}", larger, smaller),
             severity=rule.severity,
         )
+    concerned = pl.col(rule.where_column) == rule.where_value
     return RowRule(
         rule.name,
         "ExpectColumnValuesToBeBetween",
-        {"column": rule.column, "min_value": rule.low, "max_value": rule.high},
+        {"min_value": rule.low, "max_value": rule.high},
+        pl.when(concerned).then(pl.col(rule.column)).alias(f"{rule.column} of {rule.where_value}"),
         pl.format(
             f"{rule.column} {{}} of {rule.where_value} is {_outside(rule.low, rule.high)}",
             pl.col(rule.column),
         ),
-        where=((rule.where_column, "==", rule.where_value),),
         severity=rule.severity,
     )
 
@@ -270,37 +277,51 @@ def _require_columns(table: Table, frame: pl.DataFrame) -> None:
         raise SchemaMismatch(f"{table.full_name} cannot be judged: {dict(sorted(wrong.items()))}")
 
 
-def _for_pandas(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the columns that a rule of `table` reads, encoded as the engine judges them fastest."""
-    judged = _required(table) | {
-        column.name
-        for column in table.columns
-        if column.low is not None or column.high is not None or column.allowed is not None
-    }
-    for rule in table.rules:
-        judged |= {rule.larger, rule.smaller} if isinstance(rule, PairRule) else {rule.column, rule.where_column}
-    finite = [pl.col(name).is_finite().fill_null(True) for name in _float_columns(table)]
-    return frame.select(
-        *(_encoded(column) for column in table.columns if column.name in judged),
-        pl.all_horizontal(finite or [pl.lit(True)]).alias(IS_FINITE),
-    )
+def _column_as_judged(table: Table, name: str) -> pl.Expr:
+    """Return a column of the table in the type the engine judges fastest."""
+    dtype = table.polars_schema[name]
+    if dtype == pl.String():
+        return pl.col(name).cast(pl.Categorical)
+    return pl.col(name).to_physical().cast(pl.Int64) if dtype.is_temporal() else pl.col(name)
 
 
-def _encoded(column: Column) -> pl.Expr:
-    if column.dtype == pl.String():
-        return pl.col(column.name).cast(pl.Categorical)
-    if column.dtype.is_temporal():
-        return pl.col(column.name).to_physical().cast(pl.Int64)
-    return pl.col(column.name)
+def _rows_of_key(table: Table) -> pl.Expr:
+    """Return how many rows share a row's key, of one file and snapshot; null where the key is not whole.
+
+    Counted by a hash of the key: `_repetitions` compares the keys themselves.
+    """
+    identity = _identity(table)
+    whole = pl.all_horizontal(pl.col(name).is_not_null() for name in identity)
+    return pl.when(whole).then(pl.len().over(pl.struct(identity).hash())).cast(pl.Int64).alias("rows of one key")
 
 
-def _failing_rows(encoded: pl.DataFrame, rules: Sequence[RowRule]) -> dict[str, Positions]:
+def _failing_rows(frame: pl.DataFrame, rules: Sequence[RowRule]) -> dict[str, Positions]:
     """Return, by rule, the positions of the rows that break it."""
+    quantities = {rule.quantity.meta.output_name(): rule.quantity for rule in rules}
+    of_rows = frame.select(list(quantities.values()))
+    distinct = {column.name: column.unique(maintain_order=True) for column in of_rows}
+    n = max(len(values) for values in distinct.values())
+    # Lengthened by a value of its own, which changes no verdict.
+    handed = pl.DataFrame([values.extend_constant(values[0], n - len(values)) for values in distinct.values()])
+    found = {}
+    for name, places in _failing_values(handed, rules).items():
+        column = next(rule.quantity.meta.output_name() for rule in rules if rule.name == name)
+        values = handed[column][places].unique()
+        found[name] = (
+            np.flatnonzero(of_rows[column].is_in(values.implode(), nulls_equal=True).to_numpy())
+            if len(values)
+            else places
+        )
+    return found
+
+
+def _failing_values(handed: pl.DataFrame, rules: Sequence[RowRule]) -> dict[str, Positions]:
+    """Return, by rule, the positions of the values of its quantity that break it."""
     import great_expectations as gx
 
     suite = gx.ExpectationSuite(name="rows", expectations=[_expectation(rule) for rule in rules])
     with _ENGINE:
-        results = _verdicts(suite, encoded)
+        results = _verdicts(suite, handed)
     found = {}
     for result in results:
         meta = result.expectation_config.meta
@@ -313,7 +334,7 @@ def _failing_rows(encoded: pl.DataFrame, rules: Sequence[RowRule]) -> dict[str, 
         else:
             raise ExpectationError(f"rule {name} could not be evaluated: {raised or result.result}")
         if result.success != (found[name].size == 0):
-            raise ExpectationError(f"rule {name}: success is {result.success} with {found[name].size} failing rows")
+            raise ExpectationError(f"rule {name}: success is {result.success} with {found[name].size} failing values")
     unanswered = {rule.name for rule in rules} - found.keys()
     if unanswered:
         raise ExpectationError(f"no result for the rules {sorted(unanswered)}")
@@ -322,18 +343,12 @@ def _failing_rows(encoded: pl.DataFrame, rules: Sequence[RowRule]) -> dict[str, 
 
 def _expectation(rule: RowRule) -> Any:
     import great_expectations.expectations as gxe
-    from great_expectations.expectations.row_conditions import Column as InRow
 
-    comparisons = {"==": InRow.__eq__, "!=": InRow.__ne__}
-    condition: Any = None
-    for column, comparison, value in rule.where:
-        one = comparisons[comparison](InRow(column), value)
-        condition = one if condition is None else condition & one
-    restricted = {} if condition is None else {"row_condition": condition}
-    return getattr(gxe, rule.expectation)(**rule.arguments, **restricted, meta={"rule": rule.name})
+    column = rule.quantity.meta.output_name()
+    return getattr(gxe, rule.expectation)(column=column, **rule.arguments, meta={"rule": rule.name})
 
 
-def _verdicts(suite: "ExpectationSuite", encoded: pl.DataFrame) -> Sequence[Any]:
+def _verdicts(suite: "ExpectationSuite", handed: pl.DataFrame) -> Sequence[Any]:
     import great_expectations as gx
     from great_expectations.data_context.types.base import (
         DataContextConfig,
@@ -351,7 +366,7 @@ def _verdicts(suite: "ExpectationSuite", encoded: pl.DataFrame) -> Sequence[Any]
     context = gx.get_context(mode="ephemeral", project_config=config)
     source = context.data_sources.add_pandas("rows")
     whole = source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("rows")
-    batch = whole.get_batch(batch_parameters={"dataframe": encoded.to_pandas()})
+    batch = whole.get_batch(batch_parameters={"dataframe": handed.to_pandas()})
     # COMPLETE lists every failing position; values, which it cuts at 200, are read from the frame, so that
     # their tally is not wanted either.
     validated = batch.validate(

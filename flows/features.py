@@ -10,7 +10,9 @@ import polars as pl
 from flows.candidates import write_candidates
 from flows.cross_section import price_sessions
 from flows.headline import settings_by_night
-from flows.mispricings import find_mispricings
+from flows.map_sessions import Progress, Runner
+from flows.mispricings import follow_mispricings
+from flows.object_store import Store
 from flows.provenance import code_version
 from flows.settings import IndicatorSettings, Settings, settings_from
 from flows.warehouse import Warehouse
@@ -53,7 +55,14 @@ class Analyzed:
 
 
 def analyze_sessions(
-    warehouse: Warehouse, *, sessions: Sequence[date], settings: Settings, calendar: TradingCalendar
+    warehouse: Warehouse,
+    *,
+    staging: Store,
+    sessions: Sequence[date],
+    settings: Settings,
+    calendar: TradingCalendar,
+    runner: Runner,
+    progress: Progress | None = None,
 ) -> Analyzed:
     """Compute the cross-section of `sessions` and of every published night whose quotes changed, then daily features.
 
@@ -61,8 +70,11 @@ def analyze_sessions(
     """
     nights = set(warehouse.read_meta("meta.night")["session_date"].to_list())
     stale = {day for table in PRICED_FROM for day in warehouse.dirty_sessions(table)} & nights
-    priced = price_sessions(warehouse, sessions=sorted({*sessions, *stale}), calendar=calendar)
-    find_mispricings(warehouse, sessions=sorted({*sessions, *stale}), settings=settings, calendar=calendar)
+    due = sorted({*sessions, *stale})
+    priced = price_sessions(
+        warehouse, staging=staging, sessions=due, settings=settings, runner=runner, progress=progress
+    )
+    follow_mispricings(warehouse, sessions=due, settings=settings, calendar=calendar)
     result = analyze_through_time(warehouse, settings=settings, calendar=calendar)
     # The physical law rests on the year before, so a surface that changed touches every later night.
     moved = min(warehouse.dirty_sessions(SURFACE_DAILY), default=None)

@@ -53,6 +53,10 @@ class Home:
         return self.root / "warehouse.duckdb"
 
     @property
+    def partitions(self) -> Path:
+        return self.root / "partitions"
+
+    @property
     def staging(self) -> Path:
         return self.root / "staging"
 

@@ -1,38 +1,46 @@
-"""Take delivered files in: recognize, read, judge, land, load. One writer, so files are read in turn and loaded in
-batches.
+"""Take delivered files in: what workers have read, landed and judged, one writer loads in the order of the files.
 
 Core is a function of the set of landed files, whatever the order in which they came: of one key the best edition, of
-one (session, root) the best snapshot. A batch is one transaction; a file whose batch did not commit is landed but
-unknown to the warehouse, and the next run takes it from landing.
+one (session, root) the best snapshot. A load is one transaction; a file whose load did not commit is landed but unknown
+to the warehouse, and the next run takes it from landing, or from what workers staged of it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
 
 from flows.deliveries import Delivered, delivered_paths, is_unchanged, printable_name, read_delivered, set_aside
 from flows.durability import announce
-from flows.expectations import judge
 from flows.home import Home
-from flows.internal_tables import EDITION_TABLES, RULE_SCHEMA
-from flows.landing import LandedFile, content_hash, land_file, landed_files, read_landed
-from flows.receipt import rows_after_receipt
+from flows.internal_tables import EDITION_TABLES
+from flows.landing import content_hash, landed_files, landed_size
+from flows.map_sessions import InProcess, Progress, Runner, map_sessions
+from flows.object_store import FolderStore
+from flows.reading import (
+    QUOTES,
+    Batch,
+    Delivery,
+    FileRead,
+    Places,
+    assemble_session,
+    read_batch,
+    staged_reading,
+)
 from flows.settings import Settings
 from flows.snapshot_choice import choose_snapshots
-from flows.sources import ROW_NUMBER, Reading, open_delivery, recognize
 from flows.warehouse import Warehouse
 from transforms.editions import best_rows, candidates_of, merged_candidates
-from transforms.errors import AlvhError, DataError, RefusedFile, StorageFailed, UnrecognizedFile
-from transforms.schemas import BY_NAME
+from transforms.errors import RefusedFile, StorageFailed
+from transforms.schemas import BY_NAME, OPTION_QUOTE
 from transforms.sessions import TradingCalendar
 
-BATCH_ROWS = 250_000
-MOST_UNREADABLE_DATES = 0.2
-QUOTES = "core.option_quote"
-Progress = Callable[[int, int, str], None]
+# Files read together: Great Expectations costs a tenth of a second a call, and their rows lie in memory at once.
+BATCH_FILES, BATCH_BYTES = 100, 8 << 20
+# Rows read before they are loaded: choosing snapshots looks at all there are, so it is done seldom.
+LOAD_ROWS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -68,15 +76,6 @@ class Ingested:
         return sum(outcome.outcome == "refused" for outcome in self.files)
 
 
-@dataclass(frozen=True)
-class _Read:
-    """A file that was read and waits for its batch; `refusal` says why one landed before is not read any more."""
-
-    landed: LandedFile
-    reading: Reading
-    refusal: str | None = None
-
-
 def ingest_paths(
     home: Home,
     warehouse: Warehouse,
@@ -84,6 +83,7 @@ def ingest_paths(
     paths: list[Path],
     settings: Settings,
     calendar: TradingCalendar,
+    runner: Runner | None = None,
     progress: Progress | None = None,
 ) -> Ingested:
     """Land and load vendor files or whole folders; the files themselves stay where they are.
@@ -93,21 +93,18 @@ def ingest_paths(
     UsageError
         If a path does not exist.
     """
-    delivered = list(delivered_paths(paths))
-    return _ingest(
-        home,
-        warehouse,
-        delivered=delivered,
-        read={},
-        follow_links=True,
-        settings=settings,
-        calendar=calendar,
-        progress=progress,
-    )
+    intake = _Intake(home, warehouse, settings, calendar, runner or InProcess(), progress)
+    return intake.deliver(list(delivered_paths(paths)), read={}, follow_links=True)
 
 
 def ingest_inbox(
-    home: Home, warehouse: Warehouse, *, settings: Settings, calendar: TradingCalendar, progress: Progress | None = None
+    home: Home,
+    warehouse: Warehouse,
+    *,
+    settings: Settings,
+    calendar: TradingCalendar,
+    runner: Runner | None = None,
+    progress: Progress | None = None,
 ) -> Ingested:
     """Land and load what lies in the inbox; what was read is removed there, what was refused moves to rejected/.
 
@@ -115,16 +112,8 @@ def ingest_inbox(
     """
     delivered = list(delivered_paths([home.inbox]))
     read: dict[int, Delivered] = {}
-    result = _ingest(
-        home,
-        warehouse,
-        delivered=delivered,
-        read=read,
-        follow_links=False,
-        settings=settings,
-        calendar=calendar,
-        progress=progress,
-    )
+    intake = _Intake(home, warehouse, settings, calendar, runner or InProcess(), progress)
+    result = intake.deliver(delivered, read=read, follow_links=False)
     for number, (path, outcome) in enumerate(zip(delivered, result.files, strict=True)):
         if number in read and not is_unchanged(path, read[number]):
             continue
@@ -142,7 +131,13 @@ def ingest_inbox(
 
 
 def ingest_landed(
-    home: Home, warehouse: Warehouse, *, settings: Settings, calendar: TradingCalendar, progress: Progress | None = None
+    home: Home,
+    warehouse: Warehouse,
+    *,
+    settings: Settings,
+    calendar: TradingCalendar,
+    runner: Runner | None = None,
+    progress: Progress | None = None,
 ) -> Ingested:
     """Load every landed file that the warehouse does not know: all after a rebuild, a killed run's rest else.
 
@@ -153,224 +148,189 @@ def ingest_landed(
     DataError
         If a landed file is not what it was when it was landed.
     """
-    known = _known_hashes(warehouse)
-    waiting = [landed for landed in landed_files(home) if landed.sha256 not in known]
-    result = Ingested()
-
-    def readings() -> Iterator[_Read]:
-        for number, landed in enumerate(waiting, 1):
-            if progress:
-                progress(number, len(waiting), landed.name)
-            payload = read_landed(home, landed)
-            try:
-                yield _Read(landed, _read_file(landed.name, payload, calendar)[1])
-            except (RefusedFile, UnrecognizedFile) as error:
-                yield _Read(landed, Reading(n_lines=0, frames={}), refusal=str(error))
-
-    _load(home, warehouse, readings(), result=result, settings=settings, calendar=calendar)
-    return result
+    return _Intake(home, warehouse, settings, calendar, runner or InProcess(), progress).load_landed()
 
 
-def _ingest(
-    home: Home,
-    warehouse: Warehouse,
-    *,
-    delivered: list[Path],
-    read: dict[int, Delivered],
-    follow_links: bool,
-    settings: Settings,
-    calendar: TradingCalendar,
-    progress: Progress | None,
-) -> Ingested:
-    """Land and load files; what was read of each, without its bytes, is noted in `read` by its place."""
-    result = ingest_landed(home, warehouse, settings=settings, calendar=calendar)
-    result.files.clear()
-    known = _known_hashes(warehouse)
-    outcomes: dict[int, FileOutcome] = {}
-    positions: dict[str, int] = {}
+@dataclass(frozen=True)
+class _Waiting:
+    """A delivered file that is not read yet: its place among those delivered, and its bytes' number."""
 
-    def readings() -> Iterator[_Read]:
-        for number, path in enumerate(delivered):
+    number: int
+    size: int
+    delivery: Delivery
+
+
+@dataclass
+class _Intake:
+    """One ingestion into a home."""
+
+    home: Home
+    warehouse: Warehouse
+    settings: Settings
+    calendar: TradingCalendar
+    runner: Runner
+    progress: Progress | None
+    result: Ingested = field(default_factory=Ingested)
+
+    @property
+    def places(self) -> Places:
+        return Places(self.home, FolderStore(self.home.staging), self.warehouse.partitions)
+
+    def load_landed(self) -> Ingested:
+        known = self._known_hashes()
+        waiting = [landed for landed in landed_files(self.home) if landed.sha256 not in known]
+        deliveries = [Delivery(landed.name, landed.sha256, landed=landed) for landed in waiting]
+        self._load(deliveries, sizes=[landed_size(self.home, landed) for landed in waiting])
+        return self.result
+
+    def deliver(self, paths: Sequence[Path], *, read: dict[int, Delivered], follow_links: bool) -> Ingested:
+        """Land and load files; what was read of each, without its bytes, is noted in `read` by its place."""
+        self.load_landed()
+        known = self._known_hashes()
+        outcomes: dict[int, FileOutcome] = {}
+        waiting: list[_Waiting] = []
+        for number, path in enumerate(paths):
             name = printable_name(path)
-            if progress:
-                progress(number + 1, len(delivered), name)
             try:
                 found = read_delivered(path, follow_links=follow_links)
             except (OSError, RefusedFile) as error:
                 outcomes[number] = FileOutcome(name, "refused", reason=f"{name} cannot be read: {error}")
                 continue
-            payload, read[number] = found.payload, replace(found, payload=b"")
-            sha256 = content_hash(payload)
-            if sha256 in known or sha256 in positions:
-                outcomes[number] = FileOutcome(name, "known", sha256=sha256, reason="the same bytes are landed")
-                continue
-            try:
-                source, reading = _read_file(name, payload, calendar)
-            except DataError as error:
-                outcomes[number] = FileOutcome(name, "refused", sha256=sha256, reason=str(error))
-                continue
-            landed = land_file(home, payload, source=source, name=name, received_at=found.received_at)
-            positions[sha256] = number
-            yield _Read(landed, reading)
+            read[number] = replace(found, payload=b"")
+            sha256, size = content_hash(found.payload), len(found.payload)
+            waiting.append(_Waiting(number, size, Delivery(name, sha256, path=path, follow_links=follow_links)))
+        while waiting:
+            # A file's name can decide whether its bytes can be read: after a refusal the next of equal bytes is tried.
+            first: dict[str, _Waiting] = {}
+            for item in waiting:
+                if item.delivery.sha256 not in known:
+                    first.setdefault(item.delivery.sha256, item)
+            self.result.files.clear()
+            self._load([item.delivery for item in first.values()], sizes=[item.size for item in first.values()])
+            for outcome in _as_judged_by_gates(self.warehouse, self.result.files):
+                outcomes[first[str(outcome.sha256)].number] = outcome
+                if outcome.source is not None:
+                    known.add(str(outcome.sha256))
+            for item in waiting:
+                sha256 = item.delivery.sha256
+                if item.number not in outcomes and sha256 in known:
+                    said = "the same bytes are landed"
+                    outcomes[item.number] = FileOutcome(item.delivery.name, "known", sha256=sha256, reason=said)
+            waiting = [item for item in waiting if item.number not in outcomes]
+        self.result.files = [outcomes[number] for number in sorted(outcomes)]
+        return self.result
 
-    _load(home, warehouse, readings(), result=result, settings=settings, calendar=calendar)
-    for outcome in _as_judged_by_gates(warehouse, result.files):
-        if outcome.sha256 in positions:
-            outcomes[positions[outcome.sha256]] = outcome
-    result.files = [outcomes[number] for number in sorted(outcomes)]
-    return result
+    def _known_hashes(self) -> set[str]:
+        return set(self.warehouse.landed_sources()["source_sha256"].to_list())
 
+    def _load(self, deliveries: Sequence[Delivery], *, sizes: Sequence[int]) -> None:
+        """Have the files read by workers, and load what they found in their order."""
+        names = {delivery.sha256: delivery.name for delivery in deliveries}
+        batches = [Batch(part, self.places) for part in _batches(deliveries, sizes=sizes)]
+        found = map_sessions(
+            read_batch,
+            batches,
+            runner=self.runner,
+            name=lambda batch: f"reading {batch.deliveries[-1].name}",
+            progress=self.progress,
+        )
+        waiting: list[FileRead] = []
+        n_rows = 0
+        for reads in found:
+            for read in reads:
+                if read.landed is None:
+                    name = names[read.sha256]
+                    self.result.files.append(FileOutcome(name, "refused", sha256=read.sha256, reason=read.refusal))
+                    continue
+                waiting.append(read)
+                n_rows += read.facts["n_rows"]
+            if n_rows >= LOAD_ROWS:
+                self._commit(waiting)
+                waiting, n_rows = [], 0
+        if waiting:
+            self._commit(waiting)
+        with self.warehouse.transaction():
+            refresh_landed_files(self.warehouse)
 
-def _load(
-    home: Home,
-    warehouse: Warehouse,
-    readings: Iterator[_Read],
-    *,
-    result: Ingested,
-    settings: Settings,
-    calendar: TradingCalendar,
-) -> None:
-    batch: list[_Read] = []
-    n_rows = 0
-    for read in readings:
-        batch.append(read)
-        n_rows += read.reading.n_rows
-        if n_rows >= BATCH_ROWS:
-            _load_batch(home, warehouse, batch, result=result, settings=settings, calendar=calendar)
-            batch, n_rows = [], 0
-    if batch:
-        _load_batch(home, warehouse, batch, result=result, settings=settings, calendar=calendar)
-    with warehouse.transaction():
-        refresh_landed_files(warehouse)
-
-
-def _load_batch(
-    home: Home,
-    warehouse: Warehouse,
-    batch: list[_Read],
-    *,
-    result: Ingested,
-    settings: Settings,
-    calendar: TradingCalendar,
-) -> None:
-    accepted, rejected, rules = _judge_batch(batch, calendar=calendar)
-    outcomes = [_outcome(read, accepted=accepted, rejected=rejected) for read in batch]
-    with warehouse.transaction():
-        warehouse.append(BY_NAME["quarantine.rejected_row"], rejected)
-        known = warehouse.read_meta("meta.rule")
-        warehouse.write_meta("meta.rule", pl.concat([known, rules]).unique())
-        warehouse.append(BY_NAME["core.landed_file"], _landed_rows(batch, outcomes))
-        for name, sessions in _load_editions(warehouse, batch, accepted, settings=settings).items():
-            result.note_change(name, sessions)
-        if QUOTES in accepted:
-            changed = choose_snapshots(
-                home, warehouse, quotes=accepted[QUOTES], settings=settings, calendar=calendar, reread=accepted_quotes
+    def _commit(self, reads: Sequence[FileRead]) -> None:
+        """Load files that were read, all together or not at all, and the sessions of quotes that they change."""
+        table = BY_NAME["quarantine.rejected_row"]
+        outcomes = [_outcome(read) for read in reads]
+        chosen = choose_snapshots(
+            self.warehouse,
+            fresh=pl.concat([read.snapshots for read in reads]),
+            landed=[read.landed for read in reads if read.landed],
+            places=self.places,
+            settings=self.settings,
+            calendar=self.calendar,
+        )
+        files = list(
+            map_sessions(
+                assemble_session,
+                chosen.choices,
+                runner=self.runner,
+                name=lambda choice: f"quotes of {choice.session_date}",
+                progress=self.progress,
             )
-            result.note_change(QUOTES, changed)
-    result.files += outcomes
-
-
-def accepted_quotes(home: Home, landed: LandedFile, *, calendar: TradingCalendar) -> pl.DataFrame:
-    """Return the option quotes of a landed file that pass validation, read again from landing."""
-    read = _Read(landed, _read_file(landed.name, read_landed(home, landed), calendar)[1])
-    return _judge_batch([read], calendar=calendar)[0][QUOTES]
-
-
-def _read_file(name: str, payload: bytes, calendar: TradingCalendar) -> tuple[str, Reading]:
-    try:
-        delivery = open_delivery(name, payload)
-        source = recognize(delivery)
-        reading = source.read(delivery, calendar=calendar)
-    except AlvhError:
-        raise
-    except (Exception, pl.exceptions.PanicException) as error:
-        # One file that breaks its reader must not stop every night that finds it in the inbox.
-        raise RefusedFile(
-            f"{name}: reading it failed in a way this program does not know ({type(error).__name__}: {error}); "
-            "report it with the file"
-        ) from error
-    _require_readable_dates(name, reading)
-    if reading.rejected.height and not any(frame.height for frame in reading.frames.values()):
-        first = reading.rejected.sort(ROW_NUMBER)["reason"][0]
-        raise RefusedFile(
-            f"{name}: begins like {source.NAME}, but none of its {reading.n_lines} lines can be read "
-            f"(the first: {first})"
         )
-    return source.NAME, reading
+        with self.warehouse.transaction():
+            self.warehouse.append(table, pl.concat([table.empty(), *(read.rejected for read in reads)]))
+            known = self.warehouse.read_meta("meta.rule")
+            self.warehouse.write_meta("meta.rule", pl.concat([known, *(read.rules for read in reads)]).unique())
+            self.warehouse.append(BY_NAME["core.landed_file"], _landed_rows(reads))
+            for name, sessions in _load_editions(self.warehouse, reads, settings=self.settings).items():
+                self.result.note_change(name, sessions)
+            self.warehouse.write_partition_files(OPTION_QUOTE, files, sessions=chosen.sessions)
+            self.warehouse.write_meta("meta.snapshot", chosen.snapshots)
+            if chosen.sessions:
+                self.result.note_change(QUOTES, chosen.sessions)
+        self.result.files += outcomes
+        for read in reads:
+            if read.landed:
+                self.places.staging.remove(staged_reading(read.landed))
 
 
-def _require_readable_dates(name: str, reading: Reading) -> None:
-    """Refuse a file many of whose dates cannot be read: where the day stands first, the others are misread."""
-    bad = reading.rejected.filter(pl.col("rule") == "bad_date").sort(ROW_NUMBER)
-    n_bad = bad.select("table_name", ROW_NUMBER).n_unique()
-    if n_bad > MOST_UNREADABLE_DATES * reading.n_rows and n_bad < reading.n_rows:
-        raise RefusedFile(
-            f"{name}: {n_bad} of {reading.n_rows} rows have dates of another form (the first: {bad['reason'][0]}), so "
-            "the others may be misread; download the file again with the vendor's own dates"
-        )
+def _batches(deliveries: Sequence[Delivery], *, sizes: Sequence[int]) -> Iterator[tuple[Delivery, ...]]:
+    """Cut deliveries into batches of BATCH_FILES or about BATCH_BYTES."""
+    part: list[Delivery] = []
+    total = 0
+    for delivery, size in zip(deliveries, sizes, strict=True):
+        part.append(delivery)
+        total += size
+        if total >= BATCH_BYTES or len(part) == BATCH_FILES:
+            yield tuple(part)
+            part, total = [], 0
+    if part:
+        yield tuple(part)
 
 
-def _judge_batch(
-    batch: list[_Read], *, calendar: TradingCalendar
-) -> tuple[dict[str, pl.DataFrame], pl.DataFrame, pl.DataFrame]:
-    names = sorted({name for read in batch for name in read.reading.frames})
-    accepted: dict[str, pl.DataFrame] = {}
-    rules = [pl.DataFrame(schema=RULE_SCHEMA)]
-    rejected = [_with_hash(read.reading.rejected, read) for read in batch if read.reading.rejected.height]
-    for name in names:
-        table = BY_NAME[name]
-        frames = []
-        for read in (read for read in batch if name in read.reading.frames):
-            rows = _with_hash(read.reading.frames[name], read).select([*table.column_names, ROW_NUMBER])
-            rows, late = rows_after_receipt(table, rows, received_at=read.landed.received_at)
-            frames.append(rows)
-            rejected.append(late)
-        judgement = judge(table, pl.concat(frames), sessions=calendar.sessions)
-        accepted[name] = judgement.accepted.select(table.column_names)
-        rejected.append(judgement.rejected)
-        rules.append(judgement.checks.select("table_name", pl.col("check_name").alias("rule")))
-    empty = BY_NAME["quarantine.rejected_row"].empty()
-    together = pl.concat([empty, *(frame.select(empty.columns) for frame in rejected)])
-    return accepted, together, pl.concat(rules)
-
-
-def _with_hash(frame: pl.DataFrame, read: _Read) -> pl.DataFrame:
-    return frame.with_columns(pl.lit(read.landed.sha256).alias("source_sha256"))
-
-
-def _outcome(read: _Read, *, accepted: dict[str, pl.DataFrame], rejected: pl.DataFrame) -> FileOutcome:
-    sha256 = read.landed.sha256
-    own = [frame.filter(pl.col("source_sha256") == sha256) for frame in accepted.values()]
-    days = [frame["session_date"] for frame in own if "session_date" in frame.columns and frame.height]
-    n_rejected = (
-        rejected.filter(pl.col("source_sha256") == sha256).select("table_name", ROW_NUMBER).n_unique()
-        if rejected.height
-        else 0
-    )
+def _outcome(read: FileRead) -> FileOutcome:
+    facts = read.facts
+    first, last = facts["first_session"], facts["last_session"]
     return FileOutcome(
-        name=read.landed.name,
+        name=facts["landed"]["name"],
         outcome="refused" if read.refusal else "loaded",
-        source=read.landed.source,
-        sha256=sha256,
-        first_session=min((series.min() for series in days), default=None),  # type: ignore[type-var, arg-type]
-        last_session=max((series.max() for series in days), default=None),  # type: ignore[type-var, arg-type]
-        n_lines=read.reading.n_lines,
-        n_rows=read.reading.n_rows,
-        n_loaded=sum(frame.height for frame in own),
-        n_rejected=n_rejected,
-        reason=read.refusal or " ".join(read.reading.notes) or None,
+        source=facts["landed"]["source"],
+        sha256=read.sha256,
+        first_session=date.fromisoformat(first) if first else None,
+        last_session=date.fromisoformat(last) if last else None,
+        n_lines=facts["n_lines"],
+        n_rows=facts["n_rows"],
+        n_loaded=facts["n_loaded"],
+        n_rejected=facts["n_rejected"],
+        reason=read.refusal or facts["notes"],
     )
 
 
-def _landed_rows(batch: list[_Read], outcomes: list[FileOutcome]) -> pl.DataFrame:
+def _landed_rows(reads: Sequence[FileRead]) -> pl.DataFrame:
     table = BY_NAME["core.landed_file"]
     rows = [
         {
-            "sha256": read.landed.sha256,
-            "source": read.landed.source,
-            "received_at": read.landed.received_at,
-            "name": read.landed.name,
-            "stamped_at": read.reading.stamped_at,
+            "sha256": outcome.sha256,
+            "source": outcome.source,
+            "received_at": read.landed.received_at if read.landed else None,
+            "name": outcome.name,
+            "stamped_at": datetime.fromisoformat(read.facts["stamped_at"]) if read.facts["stamped_at"] else None,
             "first_session": outcome.first_session,
             "last_session": outcome.last_session,
             "n_lines": outcome.n_lines,
@@ -378,33 +338,32 @@ def _landed_rows(batch: list[_Read], outcomes: list[FileOutcome]) -> pl.DataFram
             "n_loaded": outcome.n_loaded,
             "n_rejected": outcome.n_rejected,
             "n_superseded": 0,
-            "unknown_columns": ", ".join(read.reading.unknown_columns) or None,
+            "unknown_columns": read.facts["unknown_columns"],
             "outcome": outcome.outcome,
             "detail": outcome.reason,
         }
-        for read, outcome in zip(batch, outcomes, strict=True)
+        for read, outcome in ((read, _outcome(read)) for read in reads)
     ]
     return pl.DataFrame(rows, schema=table.polars_schema)
 
 
-def _load_editions(
-    warehouse: Warehouse, batch: list[_Read], accepted: dict[str, pl.DataFrame], *, settings: Settings
-) -> dict[str, list[date]]:
+def _load_editions(warehouse: Warehouse, reads: Sequence[FileRead], *, settings: Settings) -> dict[str, list[date]]:
     files = pl.DataFrame(
         {
-            "source_sha256": [read.landed.sha256 for read in batch],
-            "edition_source": [read.landed.source for read in batch],
-            "received_at": [read.landed.received_at for read in batch],
+            "source_sha256": [read.sha256 for read in reads],
+            "edition_source": [read.landed.source if read.landed else None for read in reads],
+            "received_at": [read.landed.received_at if read.landed else None for read in reads],
         },
-        schema_overrides={"received_at": pl.Datetime("us")},
+        schema_overrides={"edition_source": pl.String(), "received_at": pl.Datetime("us")},
     )
     changed = {}
     for table in EDITION_TABLES:
-        if table.full_name not in accepted:
+        frames = [read.frames[table.full_name] for read in reads if table.full_name in read.frames]
+        if not frames:
             continue
         staged = f"stage.{table.name}"
         old = warehouse.read_meta(staged)
-        new = candidates_of(accepted[table.full_name], files).select(old.columns)
+        new = candidates_of(pl.concat(frames), files).select(old.columns)
         merged = merged_candidates(pl.concat([old, new]), table=table)
         warehouse.write_meta(staged, merged)
         rows = best_rows(merged, table=table, source_order=settings.sources.order)
@@ -471,7 +430,3 @@ def _as_judged_by_gates(warehouse: Warehouse, outcomes: list[FileOutcome]) -> li
         else outcome
         for outcome in outcomes
     ]
-
-
-def _known_hashes(warehouse: Warehouse) -> set[str]:
-    return set(warehouse.landed_sources()["source_sha256"].to_list())

@@ -4,6 +4,7 @@ import polars as pl
 
 from transforms.editions import candidate_schema
 from transforms.mispricing.finding_frames import CROSS_SECTION_COLUMNS
+from transforms.mispricing.residual import CANDIDATE_COLUMNS
 from transforms.quality import SUMMARY_SCHEMA
 from transforms.schemas import BY_NAME, MISPRICING, MISPRICING_LEG
 
@@ -39,6 +40,14 @@ BOOK_SCHEMA: dict[str, pl.DataType] = {
 DECIDED_SCHEMA: dict[str, pl.DataType] = {"session_date": pl.Date(), "decided": pl.String()}
 FEATURE_ORIGIN_SCHEMA: dict[str, pl.DataType] = {"code_version": pl.String(), "indicators": pl.String()}
 FINDING_SCHEMA = {name: MISPRICING.polars_schema[name] for name in CROSS_SECTION_COLUMNS}
+PRICED_SCHEMA: dict[str, pl.DataType] = {"session_date": pl.Date(), "made_from": pl.String()}
+PARTITION_FILE_SCHEMA: dict[str, pl.DataType] = {
+    "table_name": pl.String(),
+    "session_date": pl.Date(),
+    "sha256": pl.String(),
+    "n_rows": pl.Int64(),
+}
+CHECKED_SCHEMA: dict[str, pl.DataType] = {"session_date": pl.Date(), "files": pl.String()}
 OPEN_RUN_SCHEMA: dict[str, pl.DataType] = {"run_id": pl.String()}
 
 
@@ -52,6 +61,10 @@ def internal_tables() -> dict[str, dict[str, pl.DataType]]:
         "meta.decided": DECIDED_SCHEMA,
         "meta.open_run": OPEN_RUN_SCHEMA,
         "meta.rule": RULE_SCHEMA,
+        "meta.partition_file": PARTITION_FILE_SCHEMA,
+        "meta.checked": CHECKED_SCHEMA,
+        "meta.priced": PRICED_SCHEMA,
+        "meta.residual_candidate": dict(CANDIDATE_COLUMNS),
         "meta.finding": FINDING_SCHEMA,
         "meta.finding_leg": dict(MISPRICING_LEG.polars_schema),
         "meta.feature_origin": FEATURE_ORIGIN_SCHEMA,

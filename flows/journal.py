@@ -9,7 +9,8 @@ import polars as pl
 from flows import ledger
 from flows.home import Home
 from flows.publication import SERVED_FILE, published_nights
-from flows.warehouse import Warehouse, read_published
+from flows.served_database import read_published
+from flows.warehouse import Warehouse
 from transforms.errors import DataError
 from transforms.schemas import JOURNAL
 

@@ -72,6 +72,12 @@ def read_landed(home: Home, landed: LandedFile) -> bytes:
     return payload
 
 
+def landed_size(home: Home, landed: LandedFile) -> int:
+    """Return the bytes that a landed file takes on disk; 0 if it is gone."""
+    path = _content_path(home, landed.source, landed.sha256, landed.name)
+    return path.stat().st_size if path.exists() else 0
+
+
 def read_record(path: Path) -> LandedFile:
     """Read the record beside a landed file.
 

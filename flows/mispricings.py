@@ -1,12 +1,12 @@
-"""Find what is mispriced: each session by itself, then what became of it through time.
+"""Find what is mispriced through time: misfits against the sessions before, and what became of every finding.
 
-The findings of a session without their life are kept in the warehouse (`meta.finding`, `meta.finding_leg`); first seen,
-sessions open, outcomes and the detectors' records are computed over all of them each time. A quote's misfit is judged
-against the sessions before it, so a session priced anew is followed by those after it that look back on it.
+The findings of a session without their life are kept in the warehouse (`meta.finding`, `meta.finding_leg`), beside the
+quotes that may prove misfits (`meta.residual_candidate`); first seen, sessions open, outcomes and the detectors'
+records are computed over all of them each time. A quote's misfit is judged against the sessions before it, so a session
+priced anew is followed by those after it that look back on it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 
 import polars as pl
@@ -14,18 +14,9 @@ import polars as pl
 from flows.headline import settings_by_night
 from flows.settings import Settings
 from flows.warehouse import Warehouse
-from transforms.book.account import Statement, statement_in_force
+from transforms.mispricing.finding_frames import FindingFrames
 from transforms.mispricing.lifecycle import detector_record, mispricing_outcome, with_life
-from transforms.mispricing.residual import (
-    FITTED_COLUMNS,
-    residual_baseline,
-    residual_bucket_daily,
-    residuals,
-    surface_residual_findings,
-)
-from transforms.mispricing.session import QUOTE_COLUMNS, session_mispricings
-from transforms.pricing.forward import RateCurve
-from transforms.pricing.rates import fallback_curve
+from transforms.mispricing.residual import candidate_findings, residual_baseline
 from transforms.schemas import (
     ACCOUNT_STATE,
     BOX_CURVE,
@@ -34,59 +25,33 @@ from transforms.schemas import (
     MISPRICING,
     MISPRICING_LEG,
     MISPRICING_OUTCOME,
-    OPTION_ANALYTICS,
     OPTION_QUOTE,
     RESIDUAL_BUCKET_DAILY,
     SETTLEMENT_VALUE,
     SLICE,
-    TREASURY_RATE,
-    VARIANCE_TRIANGLE,
 )
 from transforms.sessions import TradingCalendar
 from transforms.table_schema import Table
 
-# A night and its catch-up keep what they have read; a longer backfill reads it again rather than hold it all.
-SESSIONS_KEPT = 20
+# Sessions whose quotes are in memory at once while outcomes are looked up.
+FOLLOWED_TOGETHER = 20
 PRICES = [*OPTION_QUOTE.key, "bid", "ask"]
 
 
-@dataclass
-class _Kept:
-    """By session: misfits, and the prices of its quotes, of sessions read a moment ago."""
-
-    misfits: dict[date, pl.DataFrame] = field(default_factory=dict)
-    prices: dict[date, pl.DataFrame] = field(default_factory=dict)
-
-
-def find_mispricings(
+def follow_mispricings(
     warehouse: Warehouse, *, sessions: Sequence[date], settings: Settings, calendar: TradingCalendar
 ) -> None:
-    """Find the mispricings of `sessions`, which have just been priced, and bring the marts up to date.
+    """Judge the misfits of `sessions`, which have just been priced, and bring the marts of findings up to date.
 
     A night that was published keeps the settings it was published with.
     """
     sessions = sorted(sessions)
     nights = warehouse.sessions_of(SLICE)
     by_night = settings_by_night(warehouse, {*sessions, *nights}, settings)
-    rates, accounts = warehouse.read(TREASURY_RATE), warehouse.read(ACCOUNT_STATE)
-    _restate_loan_rates(warehouse, accounts)
-    kept = _Kept()
-    for session in sessions:
-        quotes = warehouse.read(OPTION_QUOTE, sessions=[session], columns=QUOTE_COLUMNS)
-        misfits = _find_in_session(
-            warehouse,
-            quotes,
-            session=session,
-            settings=by_night[session],
-            calendar=calendar,
-            rates=fallback_curve(rates, session),
-            accounts=accounts,
-        )
-        if session in sessions[-SESSIONS_KEPT:]:
-            kept.misfits[session], kept.prices[session] = misfits, quotes.select(PRICES)
+    _restate_loan_rates(warehouse, warehouse.read(ACCOUNT_STATE))
     judged = _with_those_looking_back(sessions, nights, by_night, calendar)
-    _judge_residuals(warehouse, judged, kept=kept, settings=by_night, calendar=calendar)
-    _follow(warehouse, sessions=sessions, nights=set(nights), kept=kept, settings=by_night, calendar=calendar)
+    _judge_residuals(warehouse, judged, settings=by_night, calendar=calendar)
+    _follow(warehouse, sessions=sessions, nights=set(nights), settings=by_night, calendar=calendar)
 
 
 def _with_those_looking_back(
@@ -119,67 +84,35 @@ def _restate_loan_rates(warehouse: Warehouse, accounts: pl.DataFrame) -> None:
         )
 
 
-def _find_in_session(
-    warehouse: Warehouse,
-    quotes: pl.DataFrame,
-    *,
-    session: date,
-    settings: Settings,
-    calendar: TradingCalendar,
-    rates: RateCurve | None,
-    accounts: pl.DataFrame,
-) -> pl.DataFrame:
-    """Write what one session's detectors find but residuals; return its misfits."""
-    own = settings.mispricing
-    default = Statement(margin_loan_rate=settings.account.margin_loan_rate)
-    found = session_mispricings(
-        quotes,
-        warehouse.read(SLICE, sessions=[session]),
-        warehouse.read(OPTION_ANALYTICS, sessions=[session], columns=FITTED_COLUMNS),
-        futures=warehouse.read(FUTURES_SETTLEMENT, sessions=[session]),
-        rates=rates,
-        calendar=calendar,
-        fee_per_contract=own.option_fee_per_contract,
-        loan_rate=statement_in_force(accounts, session, default=default).margin_loan_rate,
-        box_threshold=own.box_threshold,
-        vx_bound_tolerance=own.vx_bound_tolerance,
-    )
-    tables = (
-        (BOX_CURVE, found.box_curve),
-        (VARIANCE_TRIANGLE, found.variance_triangle),
-        (RESIDUAL_BUCKET_DAILY, residual_bucket_daily(found.misfits)),
-    )
-    with warehouse.transaction():
-        for table, frame in tables:
-            warehouse.write_changes(table, _as(table, frame), sessions=[session])
-        warehouse.replace_findings(found.found.findings, found.found.legs, sessions=[session], residual=False)
-    return found.misfits
-
-
 def _judge_residuals(
-    warehouse: Warehouse,
-    sessions: Sequence[date],
-    *,
-    kept: _Kept,
-    settings: Mapping[date, Settings],
-    calendar: TradingCalendar,
+    warehouse: Warehouse, sessions: Sequence[date], *, settings: Mapping[date, Settings], calendar: TradingCalendar
 ) -> None:
     buckets = warehouse.read(RESIDUAL_BUCKET_DAILY)
-    baselines = {
-        window: residual_baseline(buckets, calendar=calendar, residual_window=window)
-        for window in {settings[session].mispricing.residual_window for session in sessions}
-    }
+    candidates = warehouse.read_meta("meta.residual_candidate")
+    found = []
+    for own, alike in _alike(sessions, settings).items():
+        window, fee, min_z = own
+        found.append(
+            candidate_findings(
+                candidates.filter(pl.col("session_date").is_in(alike)),
+                residual_baseline(buckets, calendar=calendar, residual_window=window),
+                fee_per_contract=fee,
+                min_z=min_z,
+            )
+        )
+    if found:
+        together = FindingFrames.concat(found)
+        with warehouse.transaction():
+            warehouse.replace_findings(together.findings, together.legs, sessions=sessions, residual=True)
+
+
+def _alike(sessions: Sequence[date], settings: Mapping[date, Settings]) -> dict[tuple[int, float, float], list[date]]:
+    """Return the sessions by what their settings say of residuals: window, fee and least z-score."""
+    found: dict[tuple[int, float, float], list[date]] = {}
     for session in sessions:
         own = settings[session].mispricing
-        rows = kept.misfits.get(session)
-        if rows is None:
-            analytics = warehouse.read(OPTION_ANALYTICS, sessions=[session], columns=FITTED_COLUMNS)
-            rows = residuals(analytics, warehouse.read(OPTION_QUOTE, sessions=[session], columns=QUOTE_COLUMNS))
-        found = surface_residual_findings(
-            rows, baselines[own.residual_window], fee_per_contract=own.option_fee_per_contract, min_z=own.min_z
-        )
-        with warehouse.transaction():
-            warehouse.replace_findings(found.findings, found.legs, sessions=[session], residual=True)
+        found.setdefault((own.residual_window, own.option_fee_per_contract, own.min_z), []).append(session)
+    return found
 
 
 def _follow(
@@ -187,34 +120,40 @@ def _follow(
     *,
     sessions: Sequence[date],
     nights: set[date],
-    kept: _Kept,
     settings: Mapping[date, Settings],
     calendar: TradingCalendar,
 ) -> None:
     findings, legs = warehouse.read_findings()
     lived = with_life(findings, calendar=calendar)
     legs = MISPRICING_LEG.conform(legs)
-    judged = sorted({day for session in sessions for day in (session, calendar.after(session))})
+    judged = sorted({day for session in sessions for day in (session, calendar.after(session))} & nights)
+    before = {day: calendar.before(day) for day in judged}
+    eventful = set(lived["session_date"].to_list())
     values = warehouse.read(SETTLEMENT_VALUE)
-    with warehouse.transaction():
-        warehouse.write_changes(MISPRICING, lived)
-        warehouse.write_changes(MISPRICING_LEG, legs)
-        for session in judged:
-            if session not in nights:
-                continue
-            both = [calendar.before(session), session]
-            prices = kept.prices.get(session)
-            outcomes = mispricing_outcome(
+    outcomes = [MISPRICING_OUTCOME.empty()]
+    followed = [day for day in judged if before[day] in eventful]
+    by_fee: dict[float, list[date]] = {}
+    for day in followed:
+        by_fee.setdefault(settings[day].mispricing.option_fee_per_contract, []).append(day)
+    for fee, days in by_fee.items():
+        for start in range(0, len(days), FOLLOWED_TOGETHER):
+            some = days[start : start + FOLLOWED_TOGETHER]
+            both = sorted({*some, *(before[day] for day in some)})
+            rows = mispricing_outcome(
                 lived.filter(pl.col("session_date").is_in(both)),
                 legs.filter(pl.col("session_date").is_in(both)),
-                quotes=warehouse.read(OPTION_QUOTE, sessions=[session], columns=PRICES) if prices is None else prices,
+                quotes=warehouse.read(OPTION_QUOTE, sessions=some, columns=PRICES),
                 slices=warehouse.read(SLICE, sessions=both),
                 futures=warehouse.read(FUTURES_SETTLEMENT, sessions=both),
                 settlement_value=values,
                 calendar=calendar,
-                fee_per_contract=settings[session].mispricing.option_fee_per_contract,
-            ).filter(pl.col("session_date") == session)
-            warehouse.write_changes(MISPRICING_OUTCOME, _as(MISPRICING_OUTCOME, outcomes), sessions=[session])
+                fee_per_contract=fee,
+            )
+            outcomes.append(_as(MISPRICING_OUTCOME, rows.filter(pl.col("session_date").is_in(some))))
+    with warehouse.transaction():
+        warehouse.write_changes(MISPRICING, lived)
+        warehouse.write_changes(MISPRICING_LEG, legs)
+        warehouse.write_changes(MISPRICING_OUTCOME, pl.concat(outcomes), sessions=judged)
         record = detector_record(lived, warehouse.read(MISPRICING_OUTCOME), calendar=calendar)
         warehouse.write_changes(DETECTOR_RECORD, _as(DETECTOR_RECORD, record))
 

@@ -18,8 +18,10 @@ from flows.data_quality import Validation, validate_nights
 from flows.features import analyze_sessions
 from flows.headline import add_nights, evaluate_nights, settings_by_night
 from flows.home import Home
-from flows.intake import Ingested, Progress, ingest_inbox, ingest_paths
+from flows.intake import Ingested, ingest_inbox, ingest_paths
 from flows.journal import load_journal
+from flows.map_sessions import InProcess, Progress, Runner
+from flows.object_store import FolderStore
 from flows.publication import Publication, newest_core_session, publish_changes, published_nights
 from flows.runs import RunRecord, close_run, open_run, record_outcome
 from flows.settings import Settings, read_settings
@@ -119,19 +121,43 @@ def due_sessions(
     return calendar.between(calendar.after(nights[-1]), newest)[: settings.publish.catch_up_sessions]
 
 
-def take_in(home: Home, *, settings: Settings, paths: list[Path] | None, progress: Progress | None = None) -> Ingested:
+def take_in(
+    home: Home,
+    *,
+    settings: Settings,
+    paths: list[Path] | None,
+    runner: Runner | None = None,
+    progress: Progress | None = None,
+) -> Ingested:
     """Ingest the paths given, else the inbox and whatever a killed run left landed but not loaded."""
     calendar = trading_calendar()
     with Warehouse(home.warehouse) as warehouse:
         if paths is not None:
-            return ingest_paths(home, warehouse, paths=paths, settings=settings, calendar=calendar, progress=progress)
-        return ingest_inbox(home, warehouse, settings=settings, calendar=calendar, progress=progress)
+            return ingest_paths(
+                home, warehouse, paths=paths, settings=settings, calendar=calendar, runner=runner, progress=progress
+            )
+        return ingest_inbox(home, warehouse, settings=settings, calendar=calendar, runner=runner, progress=progress)
 
 
-def analyze(home: Home, *, settings: Settings, sessions: Sequence[date]) -> list[date]:
+def analyze(
+    home: Home,
+    *,
+    settings: Settings,
+    sessions: Sequence[date],
+    runner: Runner | None = None,
+    progress: Progress | None = None,
+) -> list[date]:
     """Price the sessions and recompute the daily features; return the sessions whose rows changed."""
     with Warehouse(home.warehouse) as warehouse:
-        analyzed = analyze_sessions(warehouse, sessions=sessions, settings=settings, calendar=trading_calendar())
+        analyzed = analyze_sessions(
+            warehouse,
+            staging=FolderStore(home.staging),
+            sessions=sessions,
+            settings=settings,
+            calendar=trading_calendar(),
+            runner=runner or InProcess(),
+            progress=progress,
+        )
     return sorted(analyzed.sessions)
 
 
@@ -305,15 +331,21 @@ def _run(
 
 
 def import_files(
-    home: Home, *, paths: list[Path], settings: Settings, now: datetime, progress: Progress | None = None
+    home: Home,
+    *,
+    paths: list[Path],
+    settings: Settings,
+    now: datetime,
+    runner: Runner | None = None,
+    progress: Progress | None = None,
 ) -> NightResult:
     """Ingest files, recompute the daily features, publish; decide nothing."""
     record = open_record(home, command="import", now=now)
     try:
         with record.stage("ingest"):
-            ingested = take_in(home, settings=settings, paths=paths, progress=progress)
+            ingested = take_in(home, settings=settings, paths=paths, runner=runner, progress=progress)
         with record.stage("analyze"):
-            analyze(home, settings=settings, sessions=[])
+            analyze(home, settings=settings, sessions=[], runner=runner, progress=progress)
         with record.stage("evaluate"):
             revised, outcomes = recompute_nights(home, settings=settings)
         finish_record(home, record, outcome="published", now=now)
@@ -365,15 +397,17 @@ def _result(
     return NightResult(status=status, sessions=sessions, missing=missing, reasons=reasons, ingested=ingested)
 
 
-def plain_stages(progress: Progress | None = None) -> Stages:
+def plain_stages(*, runner: Runner | None = None, progress: Progress | None = None) -> Stages:
     """Return the stages as plain functions, for tests and tools that need no scheduler; nothing is downloaded."""
 
     return Stages(
         fetch=lambda root, asked, now: [],
         ingest=lambda root, paths: take_in(
-            Home(root), settings=read_settings(Home(root)), paths=paths, progress=progress
+            Home(root), settings=read_settings(Home(root)), paths=paths, runner=runner, progress=progress
         ),
-        analyze=lambda root, sessions: analyze(Home(root), settings=read_settings(Home(root)), sessions=sessions),
+        analyze=lambda root, sessions: analyze(
+            Home(root), settings=read_settings(Home(root)), sessions=sessions, runner=runner, progress=progress
+        ),
         validate=lambda root, sessions: validate(Home(root), settings=read_settings(Home(root)), sessions=sessions),
         evaluate=lambda root, sessions: evaluate(Home(root), settings=read_settings(Home(root)), sessions=sessions),
         publish=lambda root, sessions, validation, now: publish(

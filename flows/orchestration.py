@@ -43,12 +43,11 @@ def run_nightly(home: Home, *, session: date | None, now: datetime | None) -> "N
     return _result_of(state)
 
 
-def run_backfill(home: Home, *, start: date, end: date, restate: bool, now: datetime | None) -> "NightResult":
-    """Run the backfill flow in this process and return its result."""
+def run_backfill(home: Home, **parameters: Any) -> "NightResult":
+    """Run the backfill flow with its parameters in this process and return its result."""
     from flows.backfill import backfill
 
-    state = backfill(start=start, end=end, home=home.root, restate=restate, now=now, return_state=True)
-    return _result_of(state)
+    return _result_of(backfill(home=home.root, **parameters, return_state=True))
 
 
 def run_demo(home: Home, *, n_sessions: int, seed: int, now: datetime | None) -> "NightResult":

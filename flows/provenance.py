@@ -10,9 +10,14 @@ from importlib.resources.abc import Traversable
 @cache
 def code_version() -> str:
     """Return the SHA-256 over every .py of transforms/ and every .sql of sql/, with their names."""
+    return sources_hash(files("transforms"), files("sql"))
+
+
+def sources_hash(*packages: Traversable) -> str:
+    """Return the SHA-256 over every .py and .sql below packages, with their names."""
     digest = hashlib.sha256()
-    for package in ("transforms", "sql"):
-        for name, content in sorted(_sources(files(package), package)):
+    for package in packages:
+        for name, content in sorted(_sources(package, package.name)):
             digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
     return digest.hexdigest()
 

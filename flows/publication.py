@@ -10,15 +10,19 @@ from typing import Any
 from flows import ledger
 from flows.durability import DRAFT_SUFFIX, announce, move_file, remove_file, replace_file, sync_folder
 from flows.home import Home, locked
+from flows.object_store import FolderStore
+from flows.partition_files import LARGE_TABLES
 from flows.provenance import code_version
 from flows.published_night import read_night, read_published_night
 from flows.report import report_page, report_path, write_report
 from flows.retention import REVISION_FORMAT
 from flows.settings import Settings
-from flows.snapshots import READ_ONLY, SnapshotFile, partition_path, write_snapshot
+from flows.snapshots import READ_ONLY, SnapshotFile, partition_path, publish_partition_file, write_snapshot
+from flows.staging import STAGED_KINDS
 from flows.warehouse import Warehouse
 from transforms.errors import DataError
 from transforms.schemas import FUTURES_SETTLEMENT, INDEX_LEVEL, OPTION_QUOTE, TABLES, partition_of
+from transforms.table_schema import Table
 
 MANIFEST_VERSION = 1
 SERVED_FILE = "alvh.duckdb"
@@ -67,9 +71,8 @@ def publish_changes(
     revision = now.strftime(REVISION_FORMAT) if known_nights else None
     for table, partition in dirty:
         path = partition_path(table, partition)
-        frame = warehouse.read_partition(table, partition)
-        record = write_snapshot(
-            published, table=table, partition=partition, frame=frame, before=before.get(path), revision=revision
+        record = _publish_partition(
+            published, warehouse, table=table, partition=partition, before=before.get(path), revision=revision
         )
         if record is None:
             files.pop(path, None)
@@ -96,6 +99,7 @@ def publish_changes(
     }
     _write_json(published / "manifests" / "latest.json", latest)
     warehouse.clear_dirty()
+    _sweep(home, warehouse)
     return result
 
 
@@ -148,6 +152,40 @@ def publish_page(home: Home, session: date | None, *, now: datetime) -> dict[str
         with locked(home, started_at=now.isoformat()):
             write_report(home.published, night, manifest, newest=day == nights[-1])
     return {"session_date": day.isoformat(), "page": str(path), "written": not is_current}
+
+
+def _publish_partition(
+    published: Path,
+    warehouse: Warehouse,
+    *,
+    table: Table,
+    partition: str,
+    before: SnapshotFile | None,
+    revision: str | None,
+) -> SnapshotFile | None:
+    folder = warehouse.partitions.local
+    if table in LARGE_TABLES and folder is not None:
+        own = warehouse.files_of(table, sessions=[date.fromisoformat(partition)])
+        for file in own.values():
+            record = SnapshotFile(path=partition_path(table, partition), rows=file.n_rows, sha256=file.sha256)
+            publish_partition_file(
+                published, table=table, source=folder / file.name, record=record, before=before, revision=revision
+            )
+            return record
+    frame = warehouse.read_partition(table, partition)
+    return write_snapshot(published, table=table, partition=partition, frame=frame, before=before, revision=revision)
+
+
+def _sweep(home: Home, warehouse: Warehouse) -> None:
+    """Remove partition files that no table consists of any more, and what workers staged for runs that ended."""
+    used = warehouse.files_in_use()
+    for name in warehouse.partitions.names():
+        if name not in used:
+            warehouse.partitions.remove(name)
+    staging = FolderStore(home.staging)
+    for kind in STAGED_KINDS:
+        for name in staging.names(f"{kind}/"):
+            staging.remove(name)
 
 
 def publish_served(home: Home, warehouse: Warehouse, *, settings: Settings) -> bool:

@@ -15,9 +15,11 @@ from flows.book import restore_decisions
 from flows.calendar import trading_calendar
 from flows.headline import restore_nights
 from flows.home import Home
-from flows.intake import Progress, ingest_landed
+from flows.intake import ingest_landed
 from flows.landing import content_hash, land_file, landed_files, read_landed
+from flows.map_sessions import Progress, Runner
 from flows.night import NightResult
+from flows.object_store import FolderStore
 from flows.provenance import code_version
 from flows.publication import manifest_path, published_nights, read_files
 from flows.settings import Settings
@@ -38,7 +40,14 @@ class Verification:
     same_code: bool
 
 
-def rebuild(home: Home, *, settings: Settings, now: datetime, progress: Progress | None = None) -> NightResult:
+def rebuild(
+    home: Home,
+    *,
+    settings: Settings,
+    now: datetime,
+    runner: Runner | None = None,
+    progress: Progress | None = None,
+) -> NightResult:
     """Delete the warehouse, make it again, run every night of the ledger again, and publish.
 
     The new warehouse is made beside the old one and swapped in when it is whole.
@@ -46,16 +55,24 @@ def rebuild(home: Home, *, settings: Settings, now: datetime, progress: Progress
     draft = Home(home.root).staging / "rebuild.duckdb"
     for leftover in (draft, draft.with_name(draft.name + ".wal")):
         leftover.unlink(missing_ok=True)
-    with Warehouse(draft) as warehouse:
-        ingest_landed(home, warehouse, settings=settings, calendar=trading_calendar(), progress=progress)
+    with Warehouse(draft, partitions=FolderStore(home.partitions)) as warehouse:
+        ingest_landed(home, warehouse, settings=settings, calendar=trading_calendar(), runner=runner, progress=progress)
     wal = home.warehouse.with_name(home.warehouse.name + ".wal")
     wal.unlink(missing_ok=True)
     draft.replace(home.warehouse)
     nights = ledger.read_entries(home, ledger.NIGHTS)
-    return replay_nights(home, nights, settings=settings, now=now)
+    return replay_nights(home, nights, settings=settings, now=now, runner=runner, progress=progress)
 
 
-def replay_nights(home: Home, nights: Sequence[dict[str, str]], *, settings: Settings, now: datetime) -> NightResult:
+def replay_nights(
+    home: Home,
+    nights: Sequence[dict[str, str]],
+    *,
+    settings: Settings,
+    now: datetime,
+    runner: Runner | None = None,
+    progress: Progress | None = None,
+) -> NightResult:
     """Run nights again, each with the settings recorded for it, over a warehouse whose core is loaded; publish once."""
     record = night.open_record(home, command="rebuild", now=now)
     recorded = {date.fromisoformat(entry["session_date"]): entry["settings"] for entry in nights}
@@ -65,7 +82,7 @@ def replay_nights(home: Home, nights: Sequence[dict[str, str]], *, settings: Set
         restore_nights(warehouse, recorded)
         restore_decisions(warehouse, decided)
     with record.stage("analyze"):
-        night.analyze(home, settings=settings, sessions=sessions)
+        night.analyze(home, settings=settings, sessions=sessions, runner=runner, progress=progress)
     with record.stage("evaluate"):
         night.evaluate(home, settings=settings, sessions=[])
     with record.stage("validate"):

@@ -1,58 +1,68 @@
 """Which option snapshot of a (session, root) enters core, chosen again over all of them whenever one arrives."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
 
-from flows.home import Home
 from flows.internal_tables import SNAPSHOT_SCHEMA
 from flows.landing import LandedFile, landed_files
+from flows.reading import ChosenSnapshot, Places, SessionChoice
 from flows.settings import Settings
 from flows.warehouse import Warehouse
-from transforms.quality import SNAPSHOT_KEY, select_snapshots, session_gates, snapshot_summary
+from transforms.quality import SNAPSHOT_KEY, select_snapshots, session_gates
 from transforms.sessions import TradingCalendar
 
 CHOICE = ["session_date", "root", "source_sha256", "snapshot_kind"]
-Reread = Callable[..., pl.DataFrame]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What `choose_snapshots` found.
+
+    snapshots: meta.snapshot as it is now. sessions: those whose quotes change. choices: what those that have quotes
+    consist of.
+    """
+
+    snapshots: pl.DataFrame
+    sessions: list[date]
+    choices: list[SessionChoice]
 
 
 def choose_snapshots(
-    home: Home,
     warehouse: Warehouse,
     *,
-    quotes: pl.DataFrame,
+    fresh: pl.DataFrame,
+    landed: Sequence[LandedFile],
+    places: Places,
     settings: Settings,
     calendar: TradingCalendar,
-    reread: Reread,
-) -> list[date]:
-    """Add the snapshots in `quotes` (validated rows of any number of files) and load whichever are best now.
+) -> Chosen:
+    """Choose among the snapshots known before and those that `fresh` summarizes, of the files `landed`.
 
-    Returns the sessions whose quotes changed. A snapshot that is chosen only now, because the one before it was refused
-    by a gate that knows more history, is read again from landing.
+    A snapshot may be chosen only now because the one before it is refused by a gate that knows more history.
     """
     old = warehouse.read_meta("meta.snapshot")
-    fresh = snapshot_summary(quotes)
     known = pl.concat([old.drop("chosen", "refusal"), fresh.select(old.drop("chosen", "refusal").columns)])
-    marked = _marked(known, warehouse, settings=settings, calendar=calendar)
+    sources = pl.concat([warehouse.landed_sources(), _sources(landed)])
+    marked = _marked(known, sources, settings=settings, calendar=calendar)
     before = old.filter("chosen").select(CHOICE)
-    after = marked.filter("chosen").select(CHOICE)
-    come = after.join(before, on=CHOICE, how="anti")
-    gone = before.join(after, on=["session_date", "root"], how="anti")
-    landed = {file.sha256: file for file in landed_files(home)} if come.height else {}
-    again: dict[str, pl.DataFrame] = {}
-    own = quotes.join(come, on=CHOICE, how="semi").partition_by(["session_date", "root"], as_dict=True)
-    for session_date, root, sha256, kind in come.sort(CHOICE).iter_rows():
-        rows = own.get((session_date, root))
-        if rows is None:
-            rows = _from_landing(home, landed[sha256], again, calendar=calendar, reread=reread).filter(
-                (pl.col("session_date") == session_date) & (pl.col("root") == root) & (pl.col("snapshot_kind") == kind)
-            )
-        warehouse.replace_quotes(session_date=session_date, root=root, frame=rows)
-    for session_date, root in gone.sort(CHOICE).select("session_date", "root").iter_rows():
-        warehouse.replace_quotes(session_date=session_date, root=root, frame=quotes.clear())
-    warehouse.write_meta("meta.snapshot", marked.select(list(SNAPSHOT_SCHEMA)))
-    return sorted({*come["session_date"].to_list(), *gone["session_date"].to_list()})
+    after = marked.filter("chosen").select(CHOICE).sort(CHOICE)
+    differing = pl.concat([after.join(before, on=CHOICE, how="anti"), before.join(after, on=CHOICE, how="anti")])
+    sessions = differing["session_date"].unique().sort().to_list()
+    changed = after.filter(pl.col("session_date").is_in(sessions))
+    files = {file.sha256: file for file in landed}
+    if not set(changed["source_sha256"].to_list()) <= set(files):
+        files |= {file.sha256: file for file in landed_files(places.home)}
+    choices = []
+    for (session,), rows in changed.group_by("session_date", maintain_order=True):
+        parts = tuple(
+            ChosenSnapshot(root, files[sha256], kind)
+            for root, sha256, kind in rows.select("root", "source_sha256", "snapshot_kind").iter_rows()
+        )
+        choices.append(SessionChoice(session, parts, places))
+    return Chosen(marked.select(list(SNAPSHOT_SCHEMA)), sessions, choices)
 
 
 def gate_results(warehouse: Warehouse, *, settings: Settings, calendar: TradingCalendar) -> pl.DataFrame:
@@ -75,13 +85,19 @@ def _gates(known: pl.DataFrame, *, settings: Settings, calendar: TradingCalendar
     )
 
 
+def _sources(landed: Sequence[LandedFile]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [(file.sha256, file.source, file.received_at) for file in landed],
+        schema={"source_sha256": pl.String(), "source": pl.String(), "received_at": pl.Datetime("us")},
+        orient="row",
+    )
+
+
 def _marked(
-    known: pl.DataFrame, warehouse: Warehouse, *, settings: Settings, calendar: TradingCalendar
+    known: pl.DataFrame, sources: pl.DataFrame, *, settings: Settings, calendar: TradingCalendar
 ) -> pl.DataFrame:
     gates = _gates(known, settings=settings, calendar=calendar)
-    chosen = select_snapshots(
-        known, gates, calendar=calendar, source_order=settings.sources.order, source_of=warehouse.landed_sources()
-    )
+    chosen = select_snapshots(known, gates, calendar=calendar, source_order=settings.sources.order, source_of=sources)
     refusals = (
         gates.filter(pl.col("outcome") == "failed")
         .group_by(SNAPSHOT_KEY)
@@ -94,11 +110,3 @@ def _marked(
         .with_columns(pl.col("chosen").fill_null(False))
         .sort(SNAPSHOT_KEY)
     )
-
-
-def _from_landing(
-    home: Home, landed: LandedFile, again: dict[str, pl.DataFrame], *, calendar: TradingCalendar, reread: Reread
-) -> pl.DataFrame:
-    if landed.sha256 not in again:
-        again[landed.sha256] = reread(home, landed, calendar=calendar)
-    return again[landed.sha256]

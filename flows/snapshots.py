@@ -7,7 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from flows.durability import move_file, replace_file
+from flows.durability import link_file, move_file, replace_file
+from transforms.errors import DataError
 from transforms.schemas import partition_of
 from transforms.table_schema import Table
 
@@ -77,13 +78,52 @@ def write_snapshot(
     return record
 
 
+def publish_partition_file(
+    published: Path,
+    *,
+    table: Table,
+    source: Path,
+    record: SnapshotFile,
+    before: SnapshotFile | None,
+    revision: str | None,
+) -> None:
+    """Publish a session of a large table, whose file exists already with the very bytes: a link, or a copy elsewhere.
+
+    Raises
+    ------
+    DataError
+        If the file is gone or has no longer the bytes of its hash.
+    """
+    target = published / record.path
+    if before == record and target.exists():
+        return
+    try:
+        sound = hashlib.sha256(source.read_bytes()).hexdigest() == record.sha256
+    except FileNotFoundError:
+        sound = False
+    if not sound:
+        raise DataError(
+            f"{source} is gone or damaged, so {record.path} cannot be published; "
+            "run `alvh rebuild`, which makes it again"
+        )
+    if revision and target.exists() and replaces_rows(target, _rows(source), table=table):
+        keep = published / "revisions" / revision / record.path
+        if not keep.exists():
+            replace_file(keep, target.read_bytes(), mode=READ_ONLY)
+    link_file(source, target, mode=READ_ONLY)
+
+
 def replaces_rows(target: Path, frame: pl.DataFrame, *, table: Table) -> bool:
     """Return whether a row published at `target` is missing from or different in `frame`."""
     try:
-        old = pl.read_parquet(target, hive_partitioning=False)
+        old = _rows(target)
     except (pl.exceptions.ComputeError, OSError):
         # Damaged since it was published: kept as it is, and replaced by a whole one.
         return True
     if old.columns != frame.columns:
         return True
     return not old.join(frame, on=table.column_names, how="anti", nulls_equal=True).is_empty()
+
+
+def _rows(path: Path) -> pl.DataFrame:
+    return pl.read_parquet(path, hive_partitioning=False)

@@ -15,11 +15,11 @@ from rich.table import Table as RichTable
 
 from flows.home import Home
 from flows.intake import FileOutcome
-from flows.intake import Progress as Report
+from flows.map_sessions import Progress as Report
 from flows.night import NightResult
 from flows.publication import SERVED_FILE, manifest_path, published_nights
 from flows.rebuild import Verification
-from flows.warehouse import read_published
+from flows.served_database import read_published
 from transforms.errors import DataError, UsageError
 from transforms.schemas import DATA_QUALITY, SIGNAL_DAILY
 
@@ -57,20 +57,24 @@ def console() -> Console:
 
 
 @contextmanager
-def file_progress(*, quiet: bool) -> Iterator[Report | None]:
-    """Show a progress bar over files on stderr while a person watches."""
+def session_progress(*, quiet: bool) -> Iterator[Report | None]:
+    """Show what a map over files or sessions is at, how fast, and the time left, on stderr while a person watches."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=Console(stderr=True), transient=True,
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(), console=Console(stderr=True), transient=True,
     )  # fmt: skip
     with bar:
-        job = bar.add_task("reading files", total=None)
+        job = bar.add_task("starting", total=None, rate="")
 
         def report(number: int, total: int, name: str) -> None:
-            bar.update(job, completed=number, total=total, description=name[:40])
+            if number == 1:
+                bar.reset(job, total=total)
+            speed = bar.tasks[0].speed
+            rate = f"{speed:.1f}/s" if speed else ""
+            bar.update(job, completed=number, total=total, description=name[:44].ljust(44), rate=rate)
 
         yield report
 

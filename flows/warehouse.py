@@ -1,12 +1,12 @@
 """The only door to DuckDB: the private warehouse, and the file of published tables made from it.
 
 The warehouse is disposable (`alvh rebuild`). One process writes; DuckDB lets nobody else even read the file meanwhile,
-which is why people read published/alvh.duckdb instead.
+which is why people read published/alvh.duckdb instead. Of tables with more than 1,000 rows a session it holds only
+which file has which session (`partition_files`); reading and writing them looks the same from outside.
 """
 
-import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
 from importlib.resources import files
@@ -18,13 +18,17 @@ import polars as pl
 
 from flows import durability
 from flows.durability import ADVICE, storage_message
-from flows.internal_tables import EDITION_TABLES, FINDING_SCHEMA, internal_tables
+from flows.internal_tables import CHECKED_SCHEMA, EDITION_TABLES, FINDING_SCHEMA, PARTITION_FILE_SCHEMA, internal_tables
+from flows.object_store import FolderStore, Store
+from flows.partition_files import LARGE_TABLES, PartitionFile, read_partition, write_partition
+from flows.served_database import served_statements
 from transforms.errors import AlvhError, DataError, StorageFailed
 from transforms.schemas import BY_NAME, MISPRICING_LEG, TABLES, partition_of
 from transforms.table_schema import Table
 
-WAREHOUSE_VERSION = 3
-AS_TEXT = frozenset({"INTERVAL", "UUID", "BIT", "TIME WITH TIME ZONE", "HUGEINT", "UHUGEINT", "UNION", "MAP"})
+WAREHOUSE_VERSION = 4
+# Sessions whose large tables are checked together: enough to spare overhead, few enough to fit in memory.
+CHECKED_TOGETHER = 25
 DUCKDB_TYPES = {
     pl.Date: "date",
     pl.Datetime: "timestamp",
@@ -38,8 +42,9 @@ DUCKDB_TYPES = {
 class Warehouse:
     """One open connection to a warehouse file, made with its tables if it is new."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, partitions: Store | None = None) -> None:
         self.path = path
+        self.partitions = partitions or FolderStore(path.with_name("partitions"))
         try:
             self.connection = duckdb.connect(str(path), config={"preserve_insertion_order": True})
             self._create()
@@ -89,6 +94,8 @@ class Warehouse:
 
         `columns` names those wanted; all of them unless given.
         """
+        if table in LARGE_TABLES:
+            return self._read_files(table, sessions=sessions, last=last, columns=columns)
         where = ""
         parameters: list[Any] = []
         if sessions is not None:
@@ -102,12 +109,7 @@ class Warehouse:
 
     def read_expirations(self, table: Table, session: date, expirations: Sequence[date]) -> pl.DataFrame:
         """Return the rows of some expirations of one session, sorted by the table's key."""
-        names, order = ", ".join(table.column_names), ", ".join(table.key)
-        frame = self.query(
-            f"select {names} from {table.full_name} where session_date = ? and expiration = any(?) order by {order}",
-            [session, list(expirations)],
-        )
-        return frame.cast(dict(table.polars_schema))  # type: ignore[arg-type]
+        return self.read(table, sessions=[session]).filter(pl.col("expiration").is_in(list(expirations)))
 
     def read_best(self, table: Table) -> pl.DataFrame:
         """Return the rows of rank 1 of every session, and `n_candidates`, how many the session has."""
@@ -124,8 +126,10 @@ class Warehouse:
         kind = partition_of(table)
         if kind == "none":
             return self.read(table)
+        if kind == "session":
+            return self.read(table, sessions=[date.fromisoformat(partition)])
         names, order = ", ".join(table.column_names), ", ".join(table.key)
-        where = "session_date = cast(? as date)" if kind == "session" else "year(session_date) = cast(? as int)"
+        where = "year(session_date) = cast(? as int)"
         frame = self.query(f"select {names} from {table.full_name} where {where} order by {order}", [partition])
         return frame.cast(dict(table.polars_schema))  # type: ignore[arg-type]
 
@@ -135,6 +139,10 @@ class Warehouse:
         Returns the sessions whose rows changed; for a table without sessions, [date.min] if anything did. Partitions
         that changed are marked for the next publication.
         """
+        if table in LARGE_TABLES:
+            parts = frame.partition_by("session_date", maintain_order=True)
+            files = [write_partition(self.partitions, table, part) for part in parts]
+            return self.write_partition_files(table, files, sessions=sessions)
         frame = table.conform(frame)
         old = self.read(table, sessions=sessions)
         gone = old.join(frame, on=table.column_names, how="anti", nulls_equal=True)
@@ -152,19 +160,47 @@ class Warehouse:
         self.mark_dirty(table, changed)
         return changed
 
-    def replace_quotes(self, *, session_date: date, root: str, frame: pl.DataFrame) -> None:
-        """Make core.option_quote hold exactly `frame` for one session and root."""
-        table = BY_NAME["core.option_quote"]
+    def write_partition_files(
+        self, table: Table, files: Sequence[PartitionFile], *, sessions: Sequence[date] | None = None
+    ) -> list[date]:
+        """Make a large table consist of `files` in the sessions given (or altogether); return the sessions changed."""
+        old = {day: record.sha256 for day, record in self.files_of(table, sessions=sessions).items()}
+        new = {record.session_date: record.sha256 for record in files}
+        changed = sorted(day for day in {*old, *new} if old.get(day) != new.get(day))
+        if not changed:
+            return []
         durability.announce("insert", table.full_name)
         self.connection.execute(
-            f"delete from {table.full_name} where session_date = ? and root = ?", [session_date, root]
+            "delete from meta.partition_file where table_name = ? and session_date = any(?)", [table.full_name, changed]
         )
-        if frame.height:
-            self._insert(table.full_name, table.conform(frame))
-        self.mark_dirty(table, [session_date])
+        rows = [
+            (record.table_name, record.session_date, record.sha256, record.n_rows)
+            for record in files
+            if record.session_date in set(changed)
+        ]
+        self._insert("meta.partition_file", pl.DataFrame(rows, schema=PARTITION_FILE_SCHEMA, orient="row"))
+        self.mark_dirty(table, changed)
+        return changed
+
+    def files_of(self, table: Table, *, sessions: Sequence[date] | None = None) -> dict[date, PartitionFile]:
+        """Return the file of each session of a large table, by session, ascending."""
+        some = "" if sessions is None else " and session_date = any(?)"
+        parameters: list[Any] = [table.full_name] if sessions is None else [table.full_name, list(sessions)]
+        rows = self.query(
+            f"select {', '.join(PARTITION_FILE_SCHEMA)} from meta.partition_file where table_name = ?{some}"
+            " order by session_date",
+            parameters,
+        )
+        return {row[1]: PartitionFile(*row) for row in rows.iter_rows()}
+
+    def files_in_use(self) -> set[str]:
+        """Return the names of all partition files that some table consists of."""
+        return {record.name for table in LARGE_TABLES for record in self.files_of(table).values()}
 
     def sessions_of(self, table: Table) -> list[date]:
         """Return the sessions a table holds, ascending."""
+        if table in LARGE_TABLES:
+            return list(self.files_of(table))
         found = self.query(f"select distinct session_date from {table.full_name} order by session_date")
         return list(found["session_date"].to_list())
 
@@ -202,6 +238,13 @@ class Warehouse:
     def write_meta(self, name: str, frame: pl.DataFrame) -> None:
         """Make an internal table hold exactly `frame`."""
         self._insert(name, frame.select(list(internal_tables()[name])), delete="true")
+
+    def replace_meta(self, name: str, frame: pl.DataFrame, *, sessions: Sequence[date]) -> None:
+        """Make the rows of an internal table for some sessions exactly `frame`."""
+        durability.announce("insert", name)
+        self.connection.execute(f"delete from {name} where session_date = any(?)", [list(sessions)])
+        if frame.height:
+            self._insert(name, frame.select(list(internal_tables()[name])))
 
     def mark_dirty(self, table: Table, sessions: Sequence[date | None]) -> None:
         """Remember that rows of sessions (None: of a table without sessions) differ from what is published."""
@@ -241,8 +284,11 @@ class Warehouse:
             if kind == "none":
                 found.append((table, "all"))
                 continue
-            cut = "session_date" if kind == "session" else "year(session_date)"
-            cuts = self.query(f"select distinct cast({cut} as varchar) as cut from {table.full_name} order by cut")
+            if kind == "session":
+                found += [(table, day.isoformat()) for day in self.files_of(table)]
+                continue
+            years = "select distinct cast(year(session_date) as varchar) as cut"
+            cuts = self.query(f"{years} from {table.full_name} order by cut")
             found += [(table, value) for value in cuts["cut"].to_list()]
         return found
 
@@ -281,9 +327,7 @@ class Warehouse:
 
     def newest_session(self, tables: Sequence[Table]) -> date | None:
         """Return the newest session that any of the tables holds; None if they are empty."""
-        newest = [
-            self.query(f"select max(session_date) as newest from {table.full_name}")["newest"][0] for table in tables
-        ]
+        newest = [self._newest(table) for table in tables]
         return max((day for day in newest if day), default=None)
 
     def rejected_by_file(self) -> pl.DataFrame:
@@ -303,23 +347,65 @@ class Warehouse:
 
     def count_rows(self, table: Table, session: date) -> int:
         """Return how many rows of a session a table holds."""
+        if table in LARGE_TABLES:
+            return sum(record.n_rows for record in self.files_of(table, sessions=[session]).values())
         counted = self.query(f"select count(*) as n from {table.full_name} where session_date = ?", [session])
         return int(counted["n"][0])
 
     def run_checks(self) -> dict[str, pl.DataFrame]:
-        """Run every sql/checks/assert_*.sql and return the offending rows of each."""
-        return {
-            path.name.removesuffix(".sql"): self.query(path.read_text())
+        """Run every sql/checks/assert_*.sql and return the offending rows of each.
+
+        Of large tables a check sees the newest session and those that changed since they last passed: a session that
+        passed every check passes it again.
+        """
+        texts = {
+            path.name.removesuffix(".sql"): path.read_text()
             for path in sorted(files("sql").joinpath("checks").iterdir(), key=lambda entry: entry.name)
             if path.name.endswith(".sql")
         }
+        large = [text for text in texts.values() if any(table.full_name in text for table in LARGE_TABLES)]
+        by_session: dict[date, list[PartitionFile]] = {}
+        for table in LARGE_TABLES:
+            for day, record in self.files_of(table).items():
+                by_session.setdefault(day, []).append(record)
+        now = {day: " ".join(record.sha256 for record in by_session[day]) for day in sorted(by_session)}
+        before = dict(self.read_meta("meta.checked").iter_rows())
+        newest = sorted(now)[-1:]
+        changed = [day for day in now if before.get(day) != now[day]]
+        failing: list[date] = []
+        for start in range(0, len(changed), CHECKED_TOGETHER):
+            some = changed[start : start + CHECKED_TOGETHER]
+            self._show(by_session, {*some, *newest})
+            if any(self.connection.execute(text).fetchmany(1) for text in large):
+                failing += some
+        self._show(by_session, {*failing, *newest})
+        found = {name: self.query(text) for name, text in texts.items()}
+        passed = [(day, text) for day, text in now.items() if day not in set(failing)]
+        if changed or len(before) != len(now):
+            self.write_meta("meta.checked", pl.DataFrame(passed, schema=CHECKED_SCHEMA, orient="row"))
+        return found
+
+    def _show(self, by_session: Mapping[date, Sequence[PartitionFile]], sessions: set[date]) -> None:
+        """Make the large tables visible to SQL, as far as these sessions."""
+        for table in LARGE_TABLES:
+            own = [f for day in sorted(sessions) for f in by_session[day] if f.table_name == table.full_name]
+            names = ", ".join(table.column_names)
+            self.connection.execute(
+                f"create or replace view {table.full_name} as select {names} from {self._rows_of(table, own)}"
+            )
 
     def build_served(self, draft: Path, *, serving_sessions: int) -> None:
         """Write the published tables, comments, views and macros into a new DuckDB file at `draft`.
 
-        Of core.option_quote and feature.option_analytics the newest `serving_sessions` sessions. Never a copy of the
-        warehouse: the list of tables is the schemas'.
+        Of large tables the newest `serving_sessions` sessions. Never a copy of the warehouse: the list of tables is the
+        schemas'.
         """
+
+        def source_of(table: Table) -> str:
+            if table in LARGE_TABLES:
+                return self._rows_of(table, list(self.files_of(table).values())[-serving_sessions:])
+            return f"{home}.{table.full_name} order by {', '.join(table.key)}"
+
         draft.unlink(missing_ok=True)
         draft.with_name(draft.name + ".wal").unlink(missing_ok=True)
         durability.announce("write", draft)
@@ -328,7 +414,7 @@ class Warehouse:
         try:
             # One transaction: committing each of some 250 statements by itself takes three times as long.
             self.connection.begin()
-            for statement in _served_statements(home, serving_sessions):
+            for statement in served_statements(source_of):
                 self.connection.execute(statement)
             self.connection.commit()
         except BaseException:
@@ -355,7 +441,8 @@ class Warehouse:
             for schema in sorted({table.schema for table in TABLES}):
                 self.connection.execute(f"create schema if not exists {schema}")
             for table in TABLES:
-                self.connection.execute(f"create table {table.full_name} ({_columns(table.polars_schema)})")
+                if table not in LARGE_TABLES:
+                    self.connection.execute(f"create table {table.full_name} ({_columns(table.polars_schema)})")
             for name, schema_ in internal_tables().items():
                 self.connection.execute(f"create table {name} ({_columns(schema_)})")
             self.connection.execute(
@@ -373,6 +460,36 @@ class Warehouse:
         finally:
             self.connection.unregister("incoming")
 
+    def _read_files(
+        self, table: Table, *, sessions: Sequence[date] | None, last: date | None, columns: Sequence[str] | None
+    ) -> pl.DataFrame:
+        records = self.files_of(table, sessions=sessions).values()
+        frames = [
+            read_partition(self.partitions, record, columns=columns)
+            for record in records
+            if not last or record.session_date <= last
+        ]
+        return pl.concat([table.empty().select(columns or table.column_names), *frames])
+
+    def _rows_of(self, table: Table, records: Sequence[PartitionFile]) -> str:
+        """Return what to select the rows of partition files from, in the order of the files."""
+        if not records:
+            nulls = ", ".join(
+                f"cast(null as {duckdb_type(dtype)}) as {name}" for name, dtype in table.polars_schema.items()
+            )
+            return f"(select {nulls} where false)"
+        folder = self.partitions.local
+        if folder is None:
+            raise DataError("the warehouse reads its partition files from a folder of this machine")
+        paths = ", ".join(f"'{_quoted(folder / record.name)}'" for record in records)
+        return f"read_parquet([{paths}], hive_partitioning = false)"
+
+    def _newest(self, table: Table) -> date | None:
+        if table in LARGE_TABLES:
+            return max(self.files_of(table), default=None)
+        newest: date | None = self.query(f"select max(session_date) as newest from {table.full_name}")["newest"][0]
+        return newest
+
     def _delete_sessions(self, table: Table, sessions: Sequence[date]) -> None:
         self.connection.execute(f"delete from {table.full_name} where session_date = any(?)", [list(sessions)])
 
@@ -385,98 +502,6 @@ def _not_opened(path: Path, error: Exception) -> AlvhError:
     if isinstance(error, OSError) or any(os.strerror(code) in said for code in ADVICE):
         return StorageFailed(storage_message(path, said))
     return DataError(f"{path} cannot be opened ({said}); it is disposable: `alvh rebuild` makes it again")
-
-
-def query_published(path: Path, sql: str, parameters: dict[str, Any] | None = None) -> pl.DataFrame:
-    """Run a query on a published alvh.duckdb, read-only.
-
-    Raises
-    ------
-    DataError
-        If there is no published file yet, or the query fails.
-    """
-    if not path.exists():
-        raise DataError(f"nothing is published at {path}; run `alvh run` or `alvh import` first")
-    try:
-        with duckdb.connect(str(path), read_only=True) as connection:
-            relation = connection.sql(sql, params=parameters)
-            if relation is None:
-                raise DataError("the query returns no rows: only a select does")
-            # Polars ends the process on types it does not know, such as intervals.
-            shown = [
-                f'cast("{name}" as varchar) as "{name}"' if str(kind).split("(")[0] in AS_TEXT else f'"{name}"'
-                for name, kind in zip(relation.columns, relation.types, strict=True)
-            ]
-            frame: pl.DataFrame = relation.project(", ".join(shown)).pl()
-            return frame
-    except duckdb.Error as error:
-        raise DataError(f"the query failed: {error}") from error
-
-
-def read_published(path: Path, table: Table, *, session: date | None = None) -> pl.DataFrame:
-    """Return the published rows of a table, of one session if it is given, sorted by its key.
-
-    Raises
-    ------
-    DataError
-        If there is no published file yet, or it lacks the table.
-    """
-    names, order = ", ".join(table.column_names), ", ".join(table.key)
-    if session is None:
-        return query_published(path, f"select {names} from {table.full_name} order by {order}")
-    return query_published(
-        path,
-        f"select {names} from {table.full_name} where session_date = $session order by {order}",
-        {"session": session},
-    )
-
-
-def named_query(query: str) -> str:
-    """Return the text of sql/queries/<query>.sql if there is such a file, else the query itself."""
-    if query.isidentifier():
-        path = files("sql").joinpath("queries", f"{query}.sql")
-        if path.is_file():
-            return path.read_text()
-    return query
-
-
-def _served_statements(home: str, serving_sessions: int) -> Iterator[str]:
-    """Yield what makes the served file: schemas, tables with comments, then views and macros that name those."""
-    for schema in sorted({table.schema for table in TABLES}):
-        yield f"create schema served.{schema}"
-    for table in TABLES:
-        yield _served_table(table, home, serving_sessions)
-        yield from _comments(table)
-    yield "use served"
-    for folder in ("views", "macros"):
-        for path in sorted(files("sql").joinpath(folder).iterdir(), key=lambda entry: entry.name):
-            if path.name.endswith(".sql"):
-                text = path.read_text()
-                yield f"create view {path.name.removesuffix('.sql')} as {text}" if folder == "views" else text
-
-
-def _served_table(table: Table, home: str, serving_sessions: int) -> str:
-    names = ", ".join(table.column_names)
-    recent = ""
-    if partition_of(table) == "session":
-        recent = (
-            f" where session_date in (select distinct session_date from {home}.{table.full_name}"
-            f" order by session_date desc limit {int(serving_sessions)})"
-        )
-    order = ", ".join(table.key)
-    return (
-        f"create table served.{table.full_name} as "
-        f"select {names} from {home}.{table.full_name}{recent} order by {order}"
-    )
-
-
-def _comments(table: Table) -> list[str]:
-    grain = json.dumps(f"Grain: {table.grain}. Key: {', '.join(table.key)}.")[1:-1].replace("'", "''")
-    statements = [f"comment on table served.{table.full_name} is '{grain}'"]
-    for column in table.columns:
-        meaning = column.meaning.replace("'", "''")
-        statements.append(f"comment on column served.{table.full_name}.{column.name} is '{meaning}'")
-    return statements
 
 
 def _partition(table: Table, session: date | None) -> str:

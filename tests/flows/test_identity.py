@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows import intake
+from flows import reading
 from flows.calendar import trading_calendar
 from flows.home import Home
 from flows.intake import ingest_paths
@@ -148,7 +148,7 @@ def test_twenty_orders_of_arrival_make_one_set_of_bytes(
     futures = rows["core.futures_settlement"]
     settled = futures.filter(pl.col("expiration") == MARCH, pl.col("session_date") == RESTATED)
     assert settled["settle"].to_list() == [21.25]
-    monkeypatch.setattr(intake, "judge", remembered(intake.judge))
+    monkeypatch.setattr(reading, "judge", remembered(reading.judge))
     for seed in range(N_ORDERS):
         order = list(awkward_files)
         random.Random(seed).shuffle(order)

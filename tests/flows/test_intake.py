@@ -117,7 +117,8 @@ def test_a_file_landed_by_a_run_that_was_killed_is_loaded_by_the_next(empty: Hom
 def test_batches_do_not_matter(
     home: Home, market: SmallMarket, calendar: TradingCalendar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "BATCH_ROWS", 1500)
+    monkeypatch.setattr(intake, "BATCH_FILES", 3)
+    monkeypatch.setattr(intake, "LOAD_ROWS", 1500)
     with Warehouse(home.warehouse) as whole, Warehouse(tmp_path / "batched.duckdb") as batched:
         ingest_landed(home, batched, settings=Settings(), calendar=calendar)
         for table in (FUTURES_SETTLEMENT, OPTION_QUOTE, LANDED_FILE):

@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from flows.docs import data_dictionary
-from flows.warehouse import Warehouse, named_query, query_published
+from flows.served_database import named_query, query_published
+from flows.warehouse import Warehouse
 from transforms.errors import DataError, SchemaMismatch
 from transforms.schemas import BY_NAME, TABLES
 
@@ -109,9 +110,7 @@ def test_only_the_newest_sessions_of_quotes_are_served(warehouse, tmp_path):
             "option_type": "call", "quote_ts": datetime(2024, 2, day, 21, 15), "snapshot_kind": "close",
             "settlement_style": "am", "bid": 1.0, "ask": 1.2, "source_sha256": "f",
         }  # fmt: skip
-        warehouse.replace_quotes(
-            session_date=session, root="SPX", frame=pl.DataFrame([row], schema=table.polars_schema)
-        )
+        warehouse.write_changes(table, pl.DataFrame([row], schema=table.polars_schema), sessions=[session])
     draft = tmp_path / "served.duckdb"
     warehouse.build_served(draft, serving_sessions=2)
     served = query_published(draft, "select distinct session_date from core.option_quote order by 1")

@@ -19,7 +19,8 @@ from flows import night
 from flows.home import Home
 from flows.intake import FileOutcome
 from flows.settings import Settings
-from flows.warehouse import Warehouse, query_published
+from flows.served_database import query_published
+from flows.warehouse import Warehouse
 from tests.flows.small_home import import_paths, new_home, published_rows
 from transforms.schemas import ECONOMIC_EVENT, INDEX_LEVEL, LANDED_FILE, REJECTED_ROW
 

@@ -48,6 +48,29 @@ RESIDUAL_BUCKET_COLUMNS: dict[str, pl.DataType] = {
     "sum_squared_residual": pl.Float64(),
 }
 
+CANDIDATE_COLUMNS: dict[str, pl.DataType] = {
+    "session_date": pl.Date(),
+    "root": pl.String(),
+    "expiration": pl.Date(),
+    "strike": pl.Float64(),
+    "option_type": pl.String(),
+    "fitted_price": pl.Float64(),
+    "bid": pl.Float64(),
+    "ask": pl.Float64(),
+    "bid_size": pl.Int64(),
+    "ask_size": pl.Int64(),
+    "snapshot_kind": pl.String(),
+    "half_spread": pl.Float64(),
+    "side": pl.String(),
+    "delta_bucket": pl.String(),
+    "dte_bucket": pl.String(),
+    "residual_half_spreads": pl.Float64(),
+    "residual_points": pl.Float64(),
+    "vol_points": pl.Float64(),
+    "local_misfit": pl.Float64(),
+    "z_of_session": pl.Float64(),
+}
+
 
 def residuals(option_analytics: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFrame:
     """Return how far the smile lies from every two-sided quote: one row per option, sorted by key.
@@ -257,16 +280,28 @@ def surface_residual_findings(
     a put of one strike that stand out on the same side
     are one finding, the larger in half-spreads. `indicative`: the smile is fitted to mids.
     """
+    return candidate_findings(residual_candidates(rows), baseline, fee_per_contract=fee_per_contract, min_z=min_z)
+
+
+def residual_candidates(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the few rows of `residuals` that can be findings, with `z_of_session`: what needs no other session."""
     value, bucket = pl.col("residual_half_spreads"), ["session_date", *BUCKET]
-    away = pl.when(pl.col("side") == "sell").then(1.0).otherwise(-1.0)
     deviation = (value - value.median().over(bucket)).abs().median().over(bucket) / NORMAL_MAD
+    return rows.with_columns(
+        (_away() * (value - value.median().over(bucket)) / deviation).alias("z_of_session")
+    ).filter(pl.col("side").is_not_null() & (_away() * (value - pl.col("local_misfit").fill_null(0.0)) > 1.0))
+
+
+def candidate_findings(
+    candidates: pl.DataFrame, baseline: pl.DataFrame, *, fee_per_contract: float, min_z: float
+) -> FindingFrames:
+    """Return the candidates that stand out, as `surface_residual_findings` describes."""
+    value = pl.col("residual_half_spreads")
     found = (
-        rows.join(baseline, on=bucket, how="left", validate="m:1")
+        candidates.join(baseline, on=["session_date", *BUCKET], how="left", validate="m:1")
         .with_columns(
-            (away * (value - pl.col("mean_residual")) / pl.col("residual_deviation")).alias("z_score"),
-            (away * (value - value.median().over(bucket)) / deviation).alias("z_of_session"),
+            (_away() * (value - pl.col("mean_residual")) / pl.col("residual_deviation")).alias("z_score"),
         )
-        .filter(pl.col("side").is_not_null() & (away * (value - pl.col("local_misfit").fill_null(0.0)) > 1.0))
         .filter(
             (pl.col("z_score") >= min_z)
             | (pl.col("z_score").is_null() & (pl.col("z_of_session") >= MIN_Z_WITHOUT_HISTORY))
@@ -292,3 +327,8 @@ def surface_residual_findings(
     )
     legs = option_legs(found, side=pl.col("side"), quantity=pl.lit(1.0))
     return finding_frames(findings, legs, fee_per_contract=fee_per_contract)
+
+
+def _away() -> pl.Expr:
+    """Return +1 where the fitted price is below the market, -1 where it is above."""
+    return pl.when(pl.col("side") == "sell").then(1.0).otherwise(-1.0)

@@ -1,0 +1,133 @@
+"""One home, however its sessions were computed, and whoever was killed on the way: the same bytes."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date, datetime
+from multiprocessing import active_children
+from pathlib import Path
+
+import pytest
+
+from flows import intake, night
+from flows.home import Home, prepare_home
+from flows.map_sessions import InProcess, Progress, Runner, SpawnedProcesses
+from flows.night import NightResult
+from flows.settings import Settings
+from tests.flows.small_home import snapshot_hashes
+from tests.small_market import SmallMarket, small_market
+from transforms.sessions import TradingCalendar
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+FIRST, START, LAST = date(2024, 1, 2), date(2024, 2, 22), date(2024, 2, 29)
+N_CHAINS = 5
+# Small, so that workers have several batches to read.
+BATCH_FILES = 4
+NOW = datetime(2024, 3, 1, 23)
+
+CHILD = """
+import os, sys
+from pathlib import Path
+from flows import intake
+from flows.home import Home
+from tests.reliability import test_backfill as scene
+if __name__ == "__main__":
+    home, what, number = Home(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3])
+    def kill(done, total, name):
+        if name.startswith(what) and done == number:
+            os.kill(os.getpid(), 9)
+    intake.BATCH_FILES = scene.BATCH_FILES
+    with scene.SpawnedProcesses(2) as runner:
+        scene.backfilled(home, runner, progress=kill)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "BATCH_FILES", BATCH_FILES)
+
+
+@pytest.fixture(scope="module")
+def market(calendar: TradingCalendar) -> SmallMarket:
+    return small_market(calendar, first=FIRST, last=LAST, n_chains=N_CHAINS)
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[SpawnedProcesses]:
+    with SpawnedProcesses(2) as runner:
+        yield runner
+
+
+def delivered(market: SmallMarket, root: Path) -> Home:
+    home = Home(root)
+    prepare_home(home)
+    market.write(home.inbox)
+    return home
+
+
+def backfilled(home: Home, runner: Runner, *, progress: Progress | None = None) -> NightResult:
+    stages = night.plain_stages(runner=runner, progress=progress)
+    return night.run_range(home, start=START, end=LAST, restate=False, settings=Settings(), now=NOW, stages=stages)
+
+
+@pytest.fixture(scope="module")
+def alone(market: SmallMarket, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The range backfilled in one process."""
+    home = delivered(market, tmp_path_factory.mktemp("alone") / "home")
+    result = backfilled(home, InProcess())
+    assert len(result.sessions) == 6
+    return home
+
+
+def test_two_processes_make_the_bytes_of_one(
+    alone: Home, market: SmallMarket, workers: SpawnedProcesses, tmp_path: Path
+) -> None:
+    home = delivered(market, tmp_path / "home")
+    backfilled(home, workers)
+    assert snapshot_hashes(home.published) == snapshot_hashes(alone.published)
+
+
+def test_nights_run_one_by_one_make_the_bytes_of_a_backfill(alone: Home, market: SmallMarket, tmp_path: Path) -> None:
+    home = delivered(market, tmp_path / "home")
+    for session in sorted(path.stem[-10:] for path in (alone.published / "manifests").glob("session_date=*")):
+        night.run_nights(
+            home, asked=date.fromisoformat(session), settings=Settings(), now=NOW, stages=night.plain_stages()
+        )
+    assert snapshot_hashes(home.published) == snapshot_hashes(alone.published)
+
+
+@pytest.mark.parametrize("what", ["reading", "pricing"])
+def test_a_worker_killed_in_the_middle_loses_nothing(
+    alone: Home, market: SmallMarket, workers: SpawnedProcesses, tmp_path: Path, what: str
+) -> None:
+    home = delivered(market, tmp_path / "home")
+    killed: list[int] = []
+
+    def kill_one(done: int, total: int, name: str) -> None:
+        if name.startswith(what) and done == 2:
+            victim = active_children()[0].pid
+            assert victim is not None
+            os.kill(victim, signal.SIGKILL)
+            killed.append(victim)
+
+    backfilled(home, workers, progress=kill_one)
+    assert killed
+    assert snapshot_hashes(home.published) == snapshot_hashes(alone.published)
+
+
+@pytest.mark.parametrize(("what", "number"), [("reading", 3), ("quotes", 3), ("pricing", 3)])
+def test_a_backfill_killed_in_the_middle_goes_on_from_what_was_staged(
+    alone: Home, market: SmallMarket, tmp_path: Path, what: str, number: int
+) -> None:
+    home = delivered(market, tmp_path / "home")
+    command = [sys.executable, "-c", CHILD, str(home.root), what, str(number)]
+    ended = subprocess.run(command, cwd=CHECKOUT, env={**os.environ, "PYTHONPATH": str(CHECKOUT)}, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert not home.published.joinpath("alvh.duckdb").exists()
+    kept = list((home.staging / ("priced" if what == "pricing" else "reading")).rglob("*.zip"))
+    assert len(kept) >= number - 1
+    backfilled(home, InProcess())
+    assert snapshot_hashes(home.published) == snapshot_hashes(alone.published)
+    assert not list(home.staging.rglob("*.zip"))
