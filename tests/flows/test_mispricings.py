@@ -10,8 +10,8 @@ import pytest
 from flows.calendar import trading_calendar
 from flows.home import Home
 from flows.mispricings import find_mispricings
-from flows.settings import Settings, read_settings
 from flows.served_database import query_published, read_published
+from flows.settings import Settings, read_settings
 from flows.warehouse import Warehouse
 from tests.flows.small_home import LATER, copied, import_paths, run_night, snapshot_hashes
 from tests.small_market import chain_file

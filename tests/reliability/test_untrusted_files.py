@@ -18,8 +18,8 @@ import pytest
 from flows import night
 from flows.home import Home
 from flows.intake import FileOutcome
-from flows.settings import Settings
 from flows.served_database import query_published
+from flows.settings import Settings
 from flows.warehouse import Warehouse
 from tests.flows.small_home import import_paths, new_home, published_rows
 from transforms.schemas import ECONOMIC_EVENT, INDEX_LEVEL, LANDED_FILE, REJECTED_ROW
