@@ -398,6 +398,8 @@ def test_a_condor_and_a_layer_of_one_night_share_what_the_limits_leave(two_years
             aside = replace(book, positions=tuple(replace(p, has_had_layer=False) for p in book.positions))
             decided = decide_night(aside, market_, chosen)
             assert_limits_kept(aside, market_.account, decided, chosen)
+            # Sized in turn they fit; sized apart they would fail the rule together, and neither be opened.
+            assert decided.rules.rows["book_risk"].outcome == "passed"
             actions = {d.action for d in decided.decisions}
             n_both += {"open_condor", "activate_second_engine"} <= actions
             (layer,) = [d for d in decided.decisions if d.engine == "second" and d.position_id is None][:1] or [None]
