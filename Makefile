@@ -32,7 +32,7 @@ docs: $(STAMP)
 	$(BIN)/python -m flows.docs
 
 docs-site: $(VENV)/.docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo site/index.html
 
 $(VENV)/.docs: $(STAMP)
