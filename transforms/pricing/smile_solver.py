@@ -46,6 +46,12 @@ class Problem:
     scale: Floats
     linked: NDArray[np.bool_]
 
+    def rows(self, chosen: Indices) -> "Problem":
+        """Return the problem of some slices, ascending, whole groups of them."""
+        linked = np.concatenate((self.linked, [False]))
+        together = linked[chosen[:-1]] & (np.diff(chosen) == 1)
+        return Problem(self.x[chosen], self.y[chosen], self.weight[chosen], self.scale[chosen], together)
+
     def cost(self, theta: Floats) -> Floats:
         """Return each slice's weighted sum of squares, shape (n,)."""
         residual = (total_variance(theta, self.x) - self.y) * self.weight
@@ -245,13 +251,21 @@ def least_squares_surface(problem: Problem, theta: Floats) -> Floats:
         np.minimum.at(length, group, _reach(at.own, own_change))
         np.minimum.at(length, pair_group, _reach(at.pair, pair_change))
         value = merit(cost, at)
-        for _ in range(3):
-            trial = theta + length[group, None] * step
-            trial_at, trial_cost = _constraints(problem, trial), problem.cost(trial)
-            worse = ~(merit(trial_cost, trial_at) <= value)
+        trial = theta + length[group, None] * step
+        trial_at, trial_cost = _constraints(problem, trial), problem.cost(trial)
+        worse = ~(merit(trial_cost, trial_at) <= value)
+        for _ in range(2):
             if not worse.any():
                 break
+            # Only groups that a step made worse are tried again, nearer; the others have what they need.
             length = np.where(worse, 0.3 * length, length)
+            again = np.flatnonzero(worse[group])
+            trial[again] = theta[again] + length[group[again], None] * step[again]
+            part = problem.rows(again)
+            _replaced(trial_at, _constraints(part, trial[again]), rows=again, linked=part.linked)
+            trial_cost[again] = part.cost(trial[again])
+            worse = ~(merit(trial_cost, trial_at) <= value)
+        length = np.where(worse, 0.3 * length, length)
         length = np.where(worse, 0.0, length)
         damping = np.clip(np.where(worse, damping * 10.0, damping * 0.3), 1e-8, 1e6)
         kept = worse[group]
@@ -308,6 +322,14 @@ def _dual(dual: Floats, slack: Floats, *, change: Floats, barrier: float) -> Flo
     """Return multipliers after a step, kept within a factor of 100 of the central path's barrier/slack."""
     central = barrier / slack
     return np.clip(dual * (1.0 - change / slack), 0.01 * central, 100.0 * central)
+
+
+def _replaced(found: _Constraints, part: _Constraints, *, rows: Indices, linked: NDArray[np.bool_]) -> None:
+    """Put the constraints of some slices, whole groups of them, in their places."""
+    near = rows[:-1][linked]
+    found.own[rows], found.own_by[rows] = part.own, part.own_by
+    found.pair[near] = part.pair[linked]
+    found.pair_by_near[near], found.pair_by_far[near] = part.pair_by_near[linked], part.pair_by_far[linked]
 
 
 def _merged(
