@@ -4,9 +4,8 @@ Run from the checkout: python -m benchmarks.mispricing [--write docs/mispricing_
 
 Quotes grow in two ways: by slices (a sample market's session with its SPX and SPXW expirations repeated; VIX has the
 expirations that VX has) and by strikes (a chain of known truth, listed more densely). The pure part is every detector
-on frames in memory; the nightly function is flows.mispricings.find_mispricings on a DuckDB warehouse, with its reads,
-writes, outcomes and records. Processor seconds of all threads, the least of REPEATS calls: what else the machine does
-hardly counts.
+on frames in memory, which is how a night runs them. Processor seconds of all threads, the least of REPEATS calls: what
+else the machine does hardly counts.
 """
 
 import argparse
@@ -23,7 +22,6 @@ from benchmarks.session_pricing import synthetic_chain
 from flows import night
 from flows.calendar import trading_calendar
 from flows.home import Home, prepare_home
-from flows.mispricings import find_mispricings
 from flows.settings import Settings
 from flows.warehouse import Warehouse
 from transforms.mispricing.residual import residual_baseline, residual_bucket_daily, surface_residual_findings
@@ -128,35 +126,6 @@ def detectors(tables: Tables, session: date) -> Callable[[], object]:
     return work
 
 
-def nightly_seconds(tables: Tables, session: date, path: Path) -> float:
-    """Return the processor seconds of the nightly function for a session of a warehouse that holds the tables.
-
-    Each time on a fresh copy of a warehouse in which the sessions before are done, so that everything is written; the
-    session's quotes and vols are read beforehand, as the night's pricing has just done.
-    """
-    calendar, settings = trading_calendar(), Settings()
-    with Warehouse(path) as warehouse:
-        with warehouse.transaction():
-            for table in KEPT:
-                warehouse.write_changes(table, tables[table])
-        sessions = tables[SLICE]["session_date"].unique().sort().to_list()
-        before = [day for day in sessions if day < session]
-        find_mispricings(warehouse, sessions=before, settings=settings, calendar=calendar)
-    taken = []
-    for number in range(REPEATS):
-        again = path.with_suffix(f".{number}")
-        shutil.copy(path, again)
-        with Warehouse(again) as warehouse:
-            for table in (OPTION_QUOTE, OPTION_ANALYTICS):
-                warehouse.read(table, sessions=[session])
-            started = time.process_time()
-            find_mispricings(warehouse, sessions=[session], settings=settings, calendar=calendar)
-            taken.append(time.process_time() - started)
-        again.unlink()
-    path.unlink()
-    return min(taken)
-
-
 def dense_tables(density: int) -> tuple[Tables, date]:
     """Return the tables of a chain of known truth with many times its strikes, and its session."""
     quotes = synthetic_chain(density=density).with_columns(
@@ -180,17 +149,15 @@ def report() -> str:
         "# How long the detectors take",
         "",
         "Processor seconds of all threads for one session through all seven detectors, and per 1,000 quotes; least of "
-        f"{REPEATS} calls. `python -m benchmarks.mispricing` says how quotes are multiplied. The nightly function "
-        "reads and writes a DuckDB warehouse and follows the findings of the sessions before. Target: "
+        f"{REPEATS} calls. `python -m benchmarks.mispricing` says how quotes are multiplied. Target: "
         f"{TARGET:.1f} s for a session of 20,000 quotes, growing in proportion.",
         "",
-        "| more of | quotes | detectors, s | per 1,000 quotes, ms | nightly function, s | per 1,000 quotes, ms |",
-        "|---|---|---|---|---|---|",
+        "| more of | quotes | detectors, s | per 1,000 quotes, ms |",
+        "|---|---|---|---|",
     ]
 
-    def line(what: str, n: int, pure: float, nightly: float | None) -> str:
-        whole = "" if nightly is None else f"{nightly:.3f} | {1e6 * nightly / n:.2f}"
-        return f"| {what} | {n:,} | {pure:.3f} | {1e6 * pure / n:.2f} | {whole or ' | '} |"
+    def line(what: str, n: int, pure: float) -> str:
+        return f"| {what} | {n:,} | {pure:.3f} | {1e6 * pure / n:.2f} |"
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -201,13 +168,12 @@ def report() -> str:
             tables = with_copies(sample, copies)
             n = of_session(tables, session)[OPTION_QUOTE].height
             pure = processor_seconds(detectors(tables, session))
-            nightly = nightly_seconds(tables, session, folder / f"{copies}.duckdb")
-            lines.append(line(f"slices x {copies}", n, pure, nightly))
+            lines.append(line(f"slices x {copies}", n, pure))
             print(lines[-1], flush=True)
     for density in COPIES:
         tables, session = dense_tables(density)
         pure = processor_seconds(detectors(tables, session))
-        lines.append(line(f"strikes x {density}", tables[OPTION_QUOTE].height, pure, None))
+        lines.append(line(f"strikes x {density}", tables[OPTION_QUOTE].height, pure))
         print(lines[-1], flush=True)
     return "\n".join(lines) + "\n"
 

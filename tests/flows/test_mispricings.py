@@ -9,7 +9,7 @@ import pytest
 
 from flows.calendar import trading_calendar
 from flows.home import Home
-from flows.mispricings import find_mispricings
+from flows.mispricings import follow_mispricings
 from flows.served_database import query_published, read_published
 from flows.settings import Settings, read_settings
 from flows.warehouse import Warehouse
@@ -176,7 +176,7 @@ def test_a_loan_rate_stated_late_is_put_beside_the_boxes_from_its_day_on(base_ho
     with Warehouse(home.warehouse) as warehouse:
         with warehouse.transaction():
             warehouse.append(ACCOUNT_STATE, stated)
-        find_mispricings(warehouse, sessions=[], settings=Settings(), calendar=trading_calendar())
+        follow_mispricings(warehouse, sessions=[], settings=Settings(), calendar=trading_calendar())
         rates = {day: set(warehouse.read(BOX_CURVE, sessions=[day])["loan_rate"]) for day in (FIRST, SECOND)}
 
     assert rates == {FIRST: {None}, SECOND: {0.08}}
