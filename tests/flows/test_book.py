@@ -1,5 +1,6 @@
 """The book in a home: an order of one night fills in the next, what was decided stays, what the user states counts."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,9 +10,10 @@ from typing import Any
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from flows import journal, night
-from flows.cli import main
+from flows.cli import app
 from flows.home import Home
 from flows.rebuild import rebuild
 from flows.settings import read_settings
@@ -75,17 +77,26 @@ def rows(home: Home, table: Table, session: date | None = None) -> pl.DataFrame:
 
 
 def restated_chain(folder: Path, calendar: TradingCalendar) -> Path:
-    """Monday's chain, every quote half a point higher."""
+    """Monday's chain, every bid half a point higher and every offer by more.
+
+    Of two files of one instant and source the one with the smaller hash is taken: so much more that it is this one.
+    """
+    original = hashlib.sha256(chain_file(MONDAY, calendar, listed_on=EVE)).hexdigest()
+    texts = (_higher(calendar, by=0.7 + 0.05 * n) for n in range(200))
+    path = folder / f"spx_quotedata_{MONDAY}_again.csv"
+    path.write_bytes(next(text for text in texts if hashlib.sha256(text).hexdigest() < original))
+    os.utime(path, (MUCH_LATER.timestamp(), MUCH_LATER.timestamp()))
+    return path
+
+
+def _higher(calendar: TradingCalendar, *, by: float) -> bytes:
     lines = chain_file(MONDAY, calendar, listed_on=EVE).decode().split("\n")
     for number, line in enumerate(lines[4:], start=4):
         cells = line.split(",")
-        for at in (4, 5, 15, 16) if len(cells) > 16 else ():
-            cells[at] = f"{float(cells[at]) + 0.5:.2f}"
+        for at, higher in ((4, 0.5), (5, by), (15, 0.5), (16, by)) if len(cells) > 16 else ():
+            cells[at] = f"{float(cells[at]) + higher:.2f}"
         lines[number] = ",".join(cells)
-    path = folder / f"spx_quotedata_{MONDAY}_again.csv"
-    path.write_text("\n".join(lines).replace("6:05 PM", "4:20 PM"))
-    os.utime(path, (MUCH_LATER.timestamp(), MUCH_LATER.timestamp()))
-    return path
+    return "\n".join(lines).encode()
 
 
 def stated(folder: Path, name: str, text: str) -> Path:
@@ -146,7 +157,7 @@ def test_landing_and_ledger_give_the_same_book_to_the_byte(
     assert snapshot_hashes(traded.published) == before
 
 
-def test_a_changed_setting_acts_from_the_next_night_on(base_home: Home, traded_home: Home, tmp_path: Path) -> None:
+def test_a_changed_setting_acts_from_the_next_night_on(traded_home: Home, tmp_path: Path) -> None:
     home = copied(traded_home, tmp_path / "other")
     text = ACCOUNT + "\n[rules.book_risk]\nbook_risk_limit = 0.001\n"
     (home.root / "alvh.toml").write_text(text)
@@ -190,17 +201,16 @@ def test_a_statement_and_a_held_position_change_the_account_and_are_tracked(trad
     assert last["pnl_total"] == pytest.approx(100.0 * (20.0 - 12.0) - 3.0 + last["mark"], abs=0.005)
 
 
-def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert main(list(arguments)) in (0, None)
-    return capsys.readouterr().out
+def said(*arguments: str) -> str:
+    done = CliRunner().invoke(app, list(arguments))
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
-def test_the_journal_shows_the_programs_entries_beside_the_notes(
-    traded: Home, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_journal_shows_the_programs_entries_beside_the_notes(traded: Home) -> None:
     journal.write_note(traded, text="the week begins", session=MONDAY, now=MUCH_LATER)
     where = ("--home", str(traded.root))
-    listed = json.loads(said(capsys, "journal", "list", "--json", *where))
+    listed = json.loads(said("journal", "list", "--json", *where))
     kinds = [entry["kind"] for entry in listed]
     assert {"decision", "considered", "filled", "note"} <= set(kinds)
     assert kinds[-1] == "note"
@@ -212,9 +222,9 @@ def test_the_journal_shows_the_programs_entries_beside_the_notes(
         "book_risk",
         "quick_ratio",
     }
-    shown: Any = said(capsys, "journal", "show", decision["entry_id"], *where)
+    shown: Any = said("journal", "show", decision["entry_id"], *where)
     for text in ("2024-03-01  decision", "open_condor x", "book_risk", "passed", "spx", "sell 1 SPXW"):
         assert text in shown
-    brief = said(capsys, "journal", *where)
+    brief = said("journal", *where)
     assert "the week begins" in brief
     assert len(brief.splitlines()) < 60 * 3

@@ -169,9 +169,15 @@ class _Evening:
         return condor, layer_offer(self.market.layers, standing, against=against, unopened=unopened)
 
     def judged(self, condor: Proposal, layer: Proposal) -> NightRules:
-        """Return the evaluations with tonight's proposals added."""
+        """Return the evaluations with tonight's changes and proposals made.
+
+        A limit that fails on marks stays failed: what is to bring it back may not be filled, and nothing is opened
+        before it is.
+        """
         after = _with(self.standing, condor, name=TONIGHTS_CONDOR)
-        return self._evaluated(_with(after, layer, name=TONIGHTS_LAYER, against=self._hedged(condor)))
+        judged = self._evaluated(_with(after, layer, name=TONIGHTS_LAYER, against=self._hedged(condor)))
+        failed = {name: self.on_marks.rows[name] for name in LIMITS if self.limits_on_marks[name] == "failed"}
+        return replace(judged, rows={**judged.rows, **failed})
 
     def _evaluated(self, standing: Standing) -> NightRules:
         today, calendar = self.market.session_date, self.market.calendar
