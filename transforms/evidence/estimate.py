@@ -39,12 +39,18 @@ class Observations:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic and its bootstrap: `draws` without the undefined ones; `block_length` in rows."""
+    """A statistic and its bootstrap: `draws` without the undefined ones; `block_length` in rows, of `n_rows`."""
 
     n: int
     estimate: float | None
     draws: Floats
     block_length: float
+    n_rows: int
+
+    @property
+    def n_blocks(self) -> float:
+        """Return how many blocks the rows hold: about as many draws as independent rows would allow."""
+        return self.n_rows / self.block_length
 
     def interval(self, *, confidence: float = 0.95) -> tuple[float, float] | None:
         """Return the percentile interval; None if the statistic or too many of its draws are undefined."""
@@ -53,7 +59,7 @@ class Estimate:
         return percentile_interval(self.draws, confidence=confidence)
 
 
-NO_ESTIMATE = Estimate(0, None, np.empty(0), 1.0)
+NO_ESTIMATE = Estimate(0, None, np.empty(0), 1.0, 0)
 
 
 def estimated(observations: Observations, *, sort: Sort, key: str, n_draws: int = N_DRAWS) -> Estimate:
@@ -80,7 +86,7 @@ def estimated(observations: Observations, *, sort: Sort, key: str, n_draws: int 
     defined = draws[~np.isnan(draws)]
     if len(defined) < (1.0 - MOST_UNDEFINED) * len(draws):
         defined = np.empty(0)
-    return Estimate(observations.n, value, defined, block_length)
+    return Estimate(observations.n, value, defined, block_length, len(rows))
 
 
 def mean_of(values: Floats) -> Observations:

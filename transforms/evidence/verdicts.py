@@ -9,6 +9,9 @@ from transforms.evidence.estimate import Estimate
 
 Verdict = Literal["supported", "not supported", "too little data"]
 FEWEST_OBSERVATIONS = 20
+# A series so persistent that it holds fewer blocks than this has intervals that are much too short
+# (docs/claim_power.md): its many sessions are as good as so few observations.
+FEWEST_BLOCKS = 20
 LEVEL = 0.05
 
 
@@ -58,17 +61,18 @@ class Judgement:
 def judged(estimates: Sequence[Estimate], claimed: Claimed) -> list[Judgement]:
     """Return the judgements of one claim under its variants, in their order.
 
-    Each variant with 20 observations or more is judged by the percentile interval that Holm's step-down procedure
-    (1979, Scandinavian Journal of Statistics 6, 65) allows it: the variant with the i-th smallest p-value of m at
-    1 − 0.05/(m − i + 1), until one has no verdict; that one and those after it have too little data. One variant alone
-    is judged by its 95 % interval.
+    Each variant with 20 observations and 20 blocks or more is judged by the percentile interval that Holm's step-down
+    procedure (1979, Scandinavian Journal of Statistics 6, 65) allows it: the variant with the i-th smallest p-value of
+    m at 1 − 0.05/(m − i + 1), until one has no verdict; that one and those after it have too little data. One variant
+    alone is judged by its 95 % interval.
     """
     intervals = [estimate.interval() for estimate in estimates]
     p_values = [claimed.p_value(estimate) for estimate in estimates]
     judgeable = [
         index
         for index, estimate in enumerate(estimates)
-        if estimate.n >= FEWEST_OBSERVATIONS and intervals[index] is not None
+        if min(estimate.n / FEWEST_OBSERVATIONS, estimate.n_blocks / FEWEST_BLOCKS) >= 1.0
+        and intervals[index] is not None
     ]
     found = [
         Judgement("too little data", interval, LEVEL, 1.0 if index not in judgeable else p_values[index])

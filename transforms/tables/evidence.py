@@ -26,7 +26,7 @@ CLAIM_EVIDENCE = Table(
         number("high_95", "Upper end of the 95 % percentile interval, in units of measure; null without one."),
         number("block_length", "Mean length of the blocks redrawn, sessions; 1 for events.", low=1.0),
         number("p_value", "Least level over all variants at which this one has a verdict (Holm), decimal; 1 if it is not judged.", low=0.0, high=1.0),
-        text("verdict", "supported (the interval allowed by Holm's procedure lies wholly where claimed), not supported (wholly outside) or too little data (else, and below 20 observations).", nullable=False, allowed=VERDICTS),
+        text("verdict", "supported (the interval allowed by Holm's procedure lies wholly where claimed), not supported (wholly outside) or too little data (else, and below 20 observations or 20 blocks of them).", nullable=False, allowed=VERDICTS),
         text("detail", "What is missing; null if nothing is."),
     ),
     partition="none", session_column=None,

@@ -282,13 +282,15 @@ def test_matches_are_the_nearest_windows_that_overlap_nothing() -> None:
     rows = [
         (0, 4, True, 20.0, 5.0),  # takes the window at 30 (VIX 20.5): the one at 3 overlaps it
         (3, 4, False, 20.0, 100.0),
-        (10, 4, True, 14.0, 3.0),  # takes the window at 40
+        (10, 4, True, 14.0, 3.0),  # takes the window at 40: the one at 33 overlaps the match at 30
         (12, 4, True, 14.0, 1_000.0),  # begins before the window at 10 has ended
         (30, 4, False, 20.5, 1.0),
-        (33, 4, False, 14.1, 2_000.0),  # overlaps the match at 30
-        (40, 4, False, 15.0, 2.0),
+        (33, 4, False, 14.1, 2_000.0),
+        (40, 4, False, 15.0, 2.0),  # overlaps the activated window at 43, which begins later: that is no reason
+        (43, 4, True, 31.0, 6.0),  # takes the window at 50, which begins after it has ended
+        (46, 4, False, 31.0, 3_000.0),  # begins while the one at 43 lasts
         (50, 4, False, 30.0, 7.0),
-        (60, 4, True, 21.0, 6.0),  # 30 is taken: of 40 and 50 (both without a match) only 50 is left
+        (60, 4, True, 22.0, 8.0),  # what is left is too far
     ]
     found = matched_gain(window_frame(rows).sample(fraction=1.0, shuffle=True, seed=9))
     assert found.rows[:, 0].tolist() == [5.0 - 1.0, 3.0 - 2.0, 6.0 - 7.0]

@@ -13,8 +13,8 @@ from transforms.evidence.verdicts import Claimed, judged
 POSITIVE, BAND = Claimed(low=0.0), Claimed(0.60, 0.80)
 
 
-def estimate(draws: list[float], n: int = 50) -> Estimate:
-    return Estimate(n, float(np.median(draws)), np.array(draws), 1.0)
+def estimate(draws: list[float], n: int = 50, block_length: float = 1.0) -> Estimate:
+    return Estimate(n, float(np.median(draws)), np.array(draws), block_length, n)
 
 
 def with_p_value(p_value: float, n: int = 50) -> Estimate:
@@ -51,6 +51,12 @@ def test_fewer_than_twenty_observations_are_too_little_data_whatever_they_say() 
     assert judged([estimate(draws, n=19)], POSITIVE)[0].verdict == "too little data"
     assert judged([estimate(draws, n=19)], POSITIVE)[0].p_value == 1.0
     assert judged([estimate(draws, n=20)], POSITIVE)[0].verdict == "supported"
+
+
+def test_sessions_that_hold_fewer_than_twenty_blocks_are_too_little_data() -> None:
+    draws = [1.0] * 5_000
+    assert judged([estimate(draws, n=500, block_length=25.5)], POSITIVE)[0].verdict == "too little data"
+    assert judged([estimate(draws, n=500, block_length=25.0)], POSITIVE)[0].verdict == "supported"
 
 
 def test_no_estimate_is_too_little_data() -> None:
