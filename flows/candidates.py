@@ -3,13 +3,21 @@
 Cross-section but for one number, the trailing ratio of realized to implied variance, which scales the physical law.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import cast
 
 import polars as pl
 
+from flows.internal_tables import MADE_FROM_SCHEMA
+from flows.map_sessions import LOADED_TOGETHER, Progress, Runner, batched, map_sessions
+from flows.object_store import Store
+from flows.partition_files import LARGE_TABLES, PartitionFile, read_partition, write_partition
 from flows.settings import Settings
+from flows.staging import RANKED, stage, staged, staged_name
 from flows.warehouse import Warehouse
 from transforms.engines.iron_condor import condor_candidates
 from transforms.engines.priced_chain import PricedLegs, priced_chain
@@ -39,8 +47,97 @@ CONDOR_LEGS = (
 )  # fmt: skip
 
 
-def write_candidates(warehouse: Warehouse, *, sessions: Sequence[date], settings: Mapping[date, Settings]) -> None:
-    """Write the candidates of each session, by the settings of its night; each session is one transaction."""
+@dataclass(frozen=True)
+class RankInputs:
+    """What the candidates of a session are made from: its chain, priced, and the few numbers known by then."""
+
+    session_date: date
+    quotes: PartitionFile
+    analytics: PartitionFile
+    slices: pl.DataFrame
+    term_structure: pl.DataFrame
+    vix: float | None
+    variance_ratio: float | None
+    settings: Settings
+    staging: Store
+    partitions: Store
+
+    @property
+    def name(self) -> str:
+        """The name under which its candidates are staged: a hash of everything they are made from."""
+        digest = hashlib.sha256()
+        for frame in (self.slices, self.term_structure):
+            digest.update(frame.write_json().encode())
+        numbers = json.dumps([self.vix, self.variance_ratio])
+        made_from = (self.quotes.sha256, self.analytics.sha256, digest.hexdigest(), numbers, self.settings.sha256)
+        return staged_name(RANKED, str(self.session_date), *made_from)
+
+
+@dataclass(frozen=True)
+class RankedSession:
+    """The candidates of a session: `frames` by table name; their scenarios, if there are any, are in a file."""
+
+    session_date: date
+    name: str
+    scenarios: PartitionFile | None
+    frames: dict[str, pl.DataFrame]
+
+
+def rank_sessions(
+    warehouse: Warehouse,
+    *,
+    staging: Store,
+    sessions: Sequence[date],
+    settings: Mapping[date, Settings],
+    runner: Runner,
+    progress: Progress | None = None,
+) -> None:
+    """Write the candidates of each session, by the settings of its night.
+
+    Those made from the same inputs by the same code are left alone; a session without a priced chain has none.
+    """
+    inputs = _rank_inputs(warehouse, staging=staging, sessions=sessions, settings=settings)
+    before = dict(warehouse.read_meta("meta.ranked").iter_rows())
+    empty = {table.full_name: table.empty() for table in CANDIDATE_TABLES if table not in LARGE_TABLES}
+    bare = [RankedSession(day, "", None, empty) for day in sorted({*sessions} - {*inputs}) if day in before]
+    due = [item for day, item in sorted(inputs.items()) if before.get(day) != item.name]
+    found = map_sessions(
+        rank_session, due, runner=runner, name=lambda item: f"ranking {item.session_date}", progress=progress
+    )
+    for some in batched([*bare], LOADED_TOGETHER):
+        _load(warehouse, some, staging=staging)
+    for some in batched(found, LOADED_TOGETHER):
+        _load(warehouse, some, staging=staging)
+
+
+def rank_session(inputs: RankInputs) -> RankedSession:
+    """Return the candidates of a session: what is staged of them, else computed and staged."""
+    kept = staged(inputs.staging, inputs.name)
+    if kept is not None:
+        frames, facts = kept
+        known = PartitionFile(**facts["scenarios"], session_date=inputs.session_date) if facts["scenarios"] else None
+        if known is None or inputs.partitions.exists(known.name):
+            return RankedSession(inputs.session_date, inputs.name, known, frames)
+    found = session_candidates(
+        read_partition(inputs.partitions, inputs.quotes),
+        read_partition(inputs.partitions, inputs.analytics),
+        slices=inputs.slices,
+        term_structure=inputs.term_structure,
+        vix=inputs.vix,
+        variance_ratio=inputs.variance_ratio,
+        settings=inputs.settings,
+    )
+    rows = found.pop(RATIO_SPREAD_SCENARIO)
+    scenarios = write_partition(inputs.partitions, RATIO_SPREAD_SCENARIO, rows) if rows.height else None
+    frames = {table.full_name: frame for table, frame in found.items()}
+    stage(inputs.staging, inputs.name, frames=frames, facts={"scenarios": scenarios.facts if scenarios else None})
+    return RankedSession(inputs.session_date, inputs.name, scenarios, frames)
+
+
+def _rank_inputs(
+    warehouse: Warehouse, *, staging: Store, sessions: Sequence[date], settings: Mapping[date, Settings]
+) -> dict[date, RankInputs]:
+    """Return what each session with a priced chain is ranked from."""
     ratios = dict(
         trailing_variance_ratio(warehouse.read(SURFACE_DAILY).lazy())
         .collect()
@@ -49,19 +146,46 @@ def write_candidates(warehouse: Warehouse, *, sessions: Sequence[date], settings
     )
     levels = warehouse.read(INDEX_LEVEL)
     closes = dict(levels.filter(pl.col("symbol") == "VIX").select("session_date", "close").iter_rows())
-    for session in sorted(sessions):
-        frames = session_candidates(
-            warehouse.read(OPTION_QUOTE, sessions=[session]),
-            warehouse.read(OPTION_ANALYTICS, sessions=[session]),
-            slices=warehouse.read(SLICE, sessions=[session]),
-            term_structure=warehouse.read(TERM_STRUCTURE, sessions=[session]),
+    quotes = warehouse.files_of(OPTION_QUOTE, sessions=sessions)
+    analytics = warehouse.files_of(OPTION_ANALYTICS, sessions=sessions)
+    slices = warehouse.read(SLICE, sessions=sessions).partition_by("session_date", as_dict=True)
+    curves = warehouse.read(TERM_STRUCTURE, sessions=sessions).partition_by("session_date", as_dict=True)
+    return {
+        session: RankInputs(
+            session_date=session,
+            quotes=quotes[session],
+            analytics=analytics[session],
+            slices=slices[(session,)],
+            term_structure=curves.get((session,), TERM_STRUCTURE.empty()),
             vix=closes.get(session),
             variance_ratio=ratios.get(session),
             settings=settings[session],
+            staging=staging,
+            partitions=warehouse.partitions,
         )
-        with warehouse.transaction():
-            for table, frame in frames.items():
-                warehouse.write_changes(table, frame, sessions=[session])
+        for session in sessions
+        if session in quotes and session in analytics and (session,) in slices
+    }
+
+
+def _load(warehouse: Warehouse, ranked: Sequence[RankedSession], *, staging: Store) -> None:
+    """Load the candidates of some sessions in one transaction."""
+    sessions = [one.session_date for one in ranked]
+    with warehouse.transaction():
+        for table in CANDIDATE_TABLES:
+            if table in LARGE_TABLES:
+                files = [one.scenarios for one in ranked if one.scenarios]
+                warehouse.write_partition_files(table, files, sessions=sessions)
+            else:
+                rows = pl.concat([table.empty(), *(one.frames[table.full_name] for one in ranked)])
+                warehouse.write_changes(table, rows, sessions=sessions)
+        marks = [(one.session_date, one.name) for one in ranked if one.name]
+        warehouse.replace_meta(
+            "meta.ranked", pl.DataFrame(marks, schema=MADE_FROM_SCHEMA, orient="row"), sessions=sessions
+        )
+    for one in ranked:
+        if one.name:
+            staging.remove(one.name)
 
 
 def session_candidates(

@@ -14,8 +14,8 @@ import polars as pl
 
 from flows.calendar import trading_calendar
 from flows.headline import settings_by_night
-from flows.internal_tables import PRICED_SCHEMA
-from flows.map_sessions import Progress, Runner, map_sessions
+from flows.internal_tables import MADE_FROM_SCHEMA
+from flows.map_sessions import LOADED_TOGETHER, Progress, Runner, batched, map_sessions
 from flows.object_store import Store
 from flows.partition_files import PartitionFile, read_partition, write_partition
 from flows.settings import MispricingSettings, Settings
@@ -46,8 +46,6 @@ from transforms.table_schema import Table
 CROSS_SECTION_TABLES = (SLICE, OPTION_ANALYTICS, VARIANCE_DAILY)
 SMALL_TABLES = (SLICE, VARIANCE_DAILY, BOX_CURVE, VARIANCE_TRIANGLE, RESIDUAL_BUCKET_DAILY)
 FINDINGS, LEGS, CANDIDATES = "findings", "legs", "candidates"
-# Sessions loaded in one transaction.
-LOADED_TOGETHER = 50
 
 
 @dataclass(frozen=True)
@@ -109,14 +107,8 @@ def price_sessions(
         progress=progress,
     )
     changed: set[date] = set()
-    waiting: list[PricedSession] = []
-    for priced in found:
-        waiting.append(priced)
-        if len(waiting) == LOADED_TOGETHER:
-            changed |= _load(warehouse, waiting, staging=staging)
-            waiting = []
-    if waiting:
-        changed |= _load(warehouse, waiting, staging=staging)
+    for some in batched(found, LOADED_TOGETHER):
+        changed |= _load(warehouse, some, staging=staging)
     return sorted(changed)
 
 
@@ -125,7 +117,7 @@ def price_session(inputs: SessionInputs) -> PricedSession:
     kept = staged(inputs.staging, inputs.name)
     if kept is not None:
         frames, facts = kept
-        analytics = PartitionFile(**{**facts["analytics"], "session_date": inputs.session_date})
+        analytics = PartitionFile(**facts["analytics"], session_date=inputs.session_date)
         if inputs.partitions.exists(analytics.name):
             return PricedSession(inputs.session_date, inputs.name, analytics, frames)
     calendar = trading_calendar()
@@ -140,8 +132,7 @@ def price_session(inputs: SessionInputs) -> PricedSession:
     frames = {table.full_name: frame for table, frame in priced.items()}
     frames |= _mispriced(quotes, options, slices=priced[SLICE], inputs=inputs, calendar=calendar)
     analytics = write_partition(inputs.partitions, OPTION_ANALYTICS, options)
-    facts = {"analytics": {"table_name": analytics.table_name, "sha256": analytics.sha256, "n_rows": analytics.n_rows}}
-    stage(inputs.staging, inputs.name, frames=frames, facts=facts)
+    stage(inputs.staging, inputs.name, frames=frames, facts={"analytics": analytics.facts})
     return PricedSession(inputs.session_date, inputs.name, analytics, frames)
 
 
@@ -244,7 +235,7 @@ def _load(warehouse: Warehouse, priced: Sequence[PricedSession], *, staging: Sto
             together(CANDIDATES, warehouse.read_meta("meta.residual_candidate").clear()),
             sessions=sessions,
         )
-        marks = pl.DataFrame([(one.session_date, one.name) for one in priced], schema=PRICED_SCHEMA, orient="row")
+        marks = pl.DataFrame([(one.session_date, one.name) for one in priced], schema=MADE_FROM_SCHEMA, orient="row")
         warehouse.replace_meta("meta.priced", marks, sessions=sessions)
     for one in priced:
         staging.remove(one.name)

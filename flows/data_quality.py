@@ -1,15 +1,16 @@
 """Judge the data of a night: row rules, session gates and SQL checks, into mart.data_quality."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import polars as pl
 
+from flows.map_sessions import LOADED_TOGETHER
 from flows.settings import Settings
 from flows.snapshot_choice import gate_results
 from flows.warehouse import Warehouse
-from transforms.schemas import BY_NAME, DATA_QUALITY
+from transforms.schemas import BY_NAME, DATA_QUALITY, OPTION_QUOTE, SLICE, VARIANCE_DAILY
 from transforms.session_checks import curve_gates, vix_gap_check
 from transforms.sessions import TradingCalendar
 from transforms.slice_quality import forward_check, missing_expiration_check
@@ -22,6 +23,7 @@ JUDGED_TABLES = (
     "core.treasury_rate",
 )
 
+EXPIRATION_OF = ["session_date", "root", "expiration"]
 JUDGED = ["session_date", "table_name", "check_name", "outcome", "n_rows", "n_failed", "detail"]
 
 
@@ -47,45 +49,64 @@ def validate_nights(
     With them are judged again those of the earlier `nights` that would be judged differently now: gates look back over
     other sessions, and a snapshot that was not chosen is judged too.
     """
-    offending = warehouse.run_checks()
-    gates = gate_results(warehouse, settings=settings, calendar=calendar)
-    outdated = _outdated_nights(warehouse, nights, offending=offending, gates=gates, settings=settings)
+    checks = _sql_checks(warehouse.run_checks())
+    gates = _gate_rows(gate_results(warehouse, settings=settings, calendar=calendar))
+    outdated = _outdated_nights(warehouse, nights, checks=checks, gates=gates, settings=settings)
     sessions = sorted({*sessions, *outdated})
-    rules = warehouse.read_meta("meta.rule")
-    futures = warehouse.read(BY_NAME["core.futures_settlement"])
-    levels = warehouse.read(BY_NAME["core.index_level"])
-    found = {}
-    frames = []
-    for session in sessions:
-        rows = [*_row_rules(warehouse, session, rules), *_sql_checks(offending)]
-        rows += _gate_rows(gates.filter(pl.col("session_date") == session))
-        rows += curve_gates(
-            futures,
-            levels,
-            session=session,
-            calendar=calendar,
-            min_contract_share=settings.gates.min_row_share,
-            history_sessions=settings.gates.history_sessions,
-            min_history=settings.gates.min_history,
-            unchanged_sessions=settings.gates.unchanged_sessions,
-        ).to_dicts()
-        rows += _priced_checks(warehouse, session, calendar=calendar)
-        frame = pl.DataFrame([{**row, "session_date": session} for row in rows], schema=DATA_QUALITY.polars_schema)
-        frames.append(frame)
-        found[session] = _validation(session, frame)
-    if frames:
+    seen = _Seen(
+        futures=_by_session(warehouse.read(BY_NAME["core.futures_settlement"])),
+        levels=_by_session(warehouse.read(BY_NAME["core.index_level"])),
+        slices={},
+        variance={},
+        quotes={},
+    )
+    found: dict[date, Validation] = {}
+    for start in range(0, len(sessions), LOADED_TOGETHER):
+        some = sessions[start : start + LOADED_TOGETHER]
+        seen.read(warehouse, some, calendar=calendar)
+        own = pl.DataFrame({"session_date": some}, schema={"session_date": pl.Date()})
+        rows = pl.concat(
+            [
+                _row_rules(warehouse, some),
+                own.join(checks, how="cross").select(DATA_QUALITY.column_names),
+                gates.join(own, on="session_date", how="semi"),
+                *(_session_checks(seen, day, settings=settings, calendar=calendar) for day in some),
+            ]
+        )
         with warehouse.transaction():
-            warehouse.write_changes(DATA_QUALITY, pl.concat(frames), sessions=list(sessions))
+            warehouse.write_changes(DATA_QUALITY, rows, sessions=some)
+        found |= {day: _validation(day, of_day) for day, of_day in _by_session(rows).items()}
     return found
 
 
+@dataclass
+class _Seen:
+    """What the checks of sessions look at, by session."""
+
+    futures: dict[date, pl.DataFrame]
+    levels: dict[date, pl.DataFrame]
+    slices: dict[date, pl.DataFrame]
+    variance: dict[date, pl.DataFrame]
+    quotes: dict[date, pl.DataFrame]
+
+    def read(self, warehouse: Warehouse, sessions: Sequence[date], *, calendar: TradingCalendar) -> None:
+        """Read what the next sessions need, and forget the last ones'."""
+        around = sorted({day for session in sessions for day in (calendar.before(session), session)})
+        self.slices = _by_session(warehouse.read(SLICE, sessions=sessions))
+        self.variance = _by_session(warehouse.read(VARIANCE_DAILY, sessions=sessions))
+        self.quotes = _by_session(warehouse.read(OPTION_QUOTE, sessions=around, columns=EXPIRATION_OF))
+
+
+def _by_session(frame: pl.DataFrame) -> dict[date, pl.DataFrame]:
+    return {day: rows for (day,), rows in frame.partition_by("session_date", as_dict=True).items()}
+
+
+def _some(frames: Mapping[date, pl.DataFrame], days: Sequence[date], empty: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat([empty, *(frames[day] for day in days if day in frames)])
+
+
 def _outdated_nights(
-    warehouse: Warehouse,
-    nights: Sequence[date],
-    *,
-    offending: dict[str, pl.DataFrame],
-    gates: pl.DataFrame,
-    settings: Settings,
+    warehouse: Warehouse, nights: Sequence[date], *, checks: pl.DataFrame, gates: pl.DataFrame, settings: Settings
 ) -> set[date]:
     """Return the nights whose rows would differ now: soon after a changed session, or with other gates or checks."""
     # Calendar days that surely span the sessions a gate looks back over.
@@ -93,15 +114,11 @@ def _outdated_nights(
     changed = warehouse.dirty_sessions()
     reached = {night for night in nights if any(night - reach <= day <= night for day in changed)}
     written = warehouse.read(DATA_QUALITY, sessions=list(nights)).select(JUDGED)
-    checks = pl.DataFrame(_sql_checks(offending), schema_overrides=DATA_QUALITY.polars_schema)
-    now = [
-        pl.DataFrame([{**row, "session_date": day} for row in _gate_rows(own)], schema=DATA_QUALITY.polars_schema)
-        for (day,), own in gates.filter(pl.col("session_date").is_in(list(nights))).group_by("session_date")
-    ]
-    now.append(pl.DataFrame({"session_date": nights}, schema={"session_date": pl.Date()}).join(checks, how="cross"))
-    differing = pl.concat([frame.select(JUDGED) for frame in now]).join(
-        written, on=JUDGED, how="anti", nulls_equal=True
+    run = pl.DataFrame({"session_date": nights}, schema={"session_date": pl.Date()})
+    now = pl.concat(
+        [gates.join(run, on="session_date", how="semi").select(JUDGED), run.join(checks, how="cross").select(JUDGED)]
     )
+    differing = now.join(written, on=JUDGED, how="anti", nulls_equal=True)
     return {*reached, *differing["session_date"].to_list()}
 
 
@@ -113,36 +130,41 @@ def _validation(session: date, rows: pl.DataFrame) -> Validation:
     return Validation(session, outcome, tuple(reasons))
 
 
-def _row_rules(warehouse: Warehouse, session: date, rules: pl.DataFrame) -> list[dict[str, object]]:
-    rejected = warehouse.rejected_by_rule(session)
-    rows: list[dict[str, object]] = []
-    for name in JUDGED_TABLES:
-        n_core = warehouse.count_rows(BY_NAME[name], session)
-        own = {rule: (n, sample) for table, rule, n, sample in rejected.iter_rows() if table == name}
-        n_rows = n_core + sum(n for n, _ in own.values())
-        if n_rows == 0:
-            continue
-        known = rules.filter(pl.col("table_name") == name)["rule"].to_list()
-        for rule in sorted({*known, *own}):
-            n_failed, sample = own.get(rule, (0, None))
-            rows.append(
-                {
-                    "table_name": name,
-                    "check_name": rule,
-                    "severity": "reject",
-                    "outcome": "failed" if n_failed else "passed",
-                    "n_rows": n_rows,
-                    "n_failed": n_failed,
-                    "detail": f"{n_failed} of {n_rows} rows are in quarantine, for instance: {sample}"
-                    if n_failed
-                    else None,
-                }
-            )
-    return rows
+def _row_rules(warehouse: Warehouse, sessions: Sequence[date]) -> pl.DataFrame:
+    """Return a row for each rule of each table that has rows of a session, accepted or in quarantine."""
+    key = ["session_date", "table_name"]
+    rejected = warehouse.rejected_by_rule(sessions).filter(pl.col("table_name").is_in(JUDGED_TABLES))
+    counts = pl.concat([warehouse.rows_by_session(BY_NAME[name], sessions) for name in JUDGED_TABLES])
+    present = (
+        counts.join(rejected.group_by(key).agg(pl.col("n").sum()), on=key, how="full", coalesce=True, validate="1:1")
+        .select(*key, (pl.col("n_in_core").fill_null(0) + pl.col("n").fill_null(0)).alias("n_rows"))
+        .filter(pl.col("n_rows") > 0)
+    )
+    known = present.join(warehouse.read_meta("meta.rule"), on="table_name").select(*key, "rule")
+    n, n_rows, sample = pl.col("n"), pl.col("n_rows"), pl.col("sample")
+    said = pl.format("{} of {} rows are in quarantine, for instance: {}", n, n_rows, sample)
+    return (
+        pl.concat([known, rejected.select(*key, "rule")])
+        .unique()
+        .join(rejected, on=[*key, "rule"], how="left", validate="1:1")
+        .join(present, on=key, how="left", validate="m:1")
+        .with_columns(n.fill_null(0))
+        .select(
+            "session_date",
+            "table_name",
+            pl.col("rule").alias("check_name"),
+            pl.lit("reject").alias("severity"),
+            pl.when(n > 0).then(pl.lit("failed")).otherwise(pl.lit("passed")).alias("outcome"),
+            "n_rows",
+            n.alias("n_failed"),
+            pl.when(n > 0).then(said).alias("detail"),
+        )
+    )
 
 
-def _sql_checks(offending: dict[str, pl.DataFrame]) -> list[dict[str, object]]:
-    return [
+def _sql_checks(offending: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    """Return one row a check, without its session: it looks at all of them."""
+    rows = [
         {
             "table_name": "warehouse",
             "check_name": name,
@@ -154,12 +176,14 @@ def _sql_checks(offending: dict[str, pl.DataFrame]) -> list[dict[str, object]]:
         }
         for name, frame in offending.items()
     ]
+    schema = {name: dtype for name, dtype in DATA_QUALITY.polars_schema.items() if name != "session_date"}
+    return pl.DataFrame(rows, schema=schema)
 
 
-def _gate_rows(gates: pl.DataFrame) -> list[dict[str, object]]:
-    """Return one row a gate and root, over all snapshots of the session; it fails if it refused one of them."""
+def _gate_rows(gates: pl.DataFrame) -> pl.DataFrame:
+    """Return one row a session, gate and root, over all snapshots; it fails if it refused one of them."""
     failed = pl.col("outcome") == "failed"
-    rows = gates.group_by("gate", "root").agg(
+    rows = gates.group_by("session_date", "gate", "root").agg(
         pl.when(failed.any())
         .then(pl.lit("failed"))
         .when((pl.col("outcome") == "skipped").all())
@@ -170,26 +194,45 @@ def _gate_rows(gates: pl.DataFrame) -> list[dict[str, object]]:
         pl.col("n_rows").filter(failed).sum().alias("n_failed"),
         pl.col("reason").drop_nulls().unique().sort().str.join(" ").replace("", None).alias("detail"),
     )
-    return [
-        {
-            "table_name": "core.option_quote",
-            "check_name": f"{row.pop('gate')} {row.pop('root')}",
-            "severity": "refuse",
-            **row,
-        }
-        for row in rows.sort("gate", "root").iter_rows(named=True)
-    ]
+    return rows.select(
+        "session_date",
+        pl.lit(OPTION_QUOTE.full_name).alias("table_name"),
+        pl.format("{} {}", "gate", "root").alias("check_name"),
+        pl.lit("refuse").alias("severity"),
+        "outcome",
+        "n_rows",
+        "n_failed",
+        "detail",
+    )
 
 
-def _priced_checks(warehouse: Warehouse, session: date, *, calendar: TradingCalendar) -> list[dict[str, object]]:
-    """Return what pricing says of the quotes: the VIX they give, forwards off their curve, vanished expirations."""
-    before = calendar.before(session)
-    quotes = warehouse.read(BY_NAME["core.option_quote"], sessions=[before, session])
-    if quotes.filter(pl.col("session_date") == session).is_empty():
-        return []
+def _session_checks(seen: _Seen, session: date, *, settings: Settings, calendar: TradingCalendar) -> pl.DataFrame:
+    """Return what the curve says of a session, and pricing of its quotes.
+
+    That is: the VIX they give, forwards off their curve, expirations that vanished.
+    """
+    own = settings.gates
+    days = [session]
+    for _ in range(max(own.history_sessions, own.unchanged_sessions)):
+        days.append(calendar.before(days[-1]))
     checks = [
-        vix_gap_check(warehouse.read(BY_NAME["feature.variance_daily"], sessions=[session]), session),
-        forward_check(warehouse.read(BY_NAME["feature.slice"], sessions=[session]), session),
-        missing_expiration_check(quotes, session, before=before),
+        curve_gates(
+            _some(seen.futures, days, BY_NAME["core.futures_settlement"].empty()),
+            _some(seen.levels, days, BY_NAME["core.index_level"].empty()),
+            session=session,
+            calendar=calendar,
+            min_contract_share=own.min_row_share,
+            history_sessions=own.history_sessions,
+            min_history=own.min_history,
+            unchanged_sessions=own.unchanged_sessions,
+        )
     ]
-    return [row for frame in checks for row in frame.to_dicts()]
+    if session in seen.quotes:
+        checks += [
+            vix_gap_check(seen.variance.get(session, VARIANCE_DAILY.empty()), session),
+            forward_check(seen.slices.get(session, SLICE.empty()), session),
+            missing_expiration_check(
+                _some(seen.quotes, days[:2], OPTION_QUOTE.empty().select(EXPIRATION_OF)), session, before=days[1]
+            ),
+        ]
+    return pl.concat(checks).select(DATA_QUALITY.column_names)

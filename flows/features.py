@@ -7,7 +7,7 @@ from datetime import date
 
 import polars as pl
 
-from flows.candidates import write_candidates
+from flows.candidates import rank_sessions
 from flows.cross_section import price_sessions
 from flows.headline import settings_by_night
 from flows.map_sessions import Progress, Runner
@@ -80,7 +80,14 @@ def analyze_sessions(
     moved = min(warehouse.dirty_sessions(SURFACE_DAILY), default=None)
     touched = {day for table in RANKED_FROM for day in warehouse.dirty_sessions(table)} & nights
     touched |= {day for day in nights if moved is not None and day >= moved} | set(sessions)
-    write_candidates(warehouse, sessions=sorted(touched), settings=settings_by_night(warehouse, touched, settings))
+    rank_sessions(
+        warehouse,
+        staging=staging,
+        sessions=sorted(touched),
+        settings=settings_by_night(warehouse, touched, settings),
+        runner=runner,
+        progress=progress,
+    )
     if priced:
         result.changed["cross-section"] = priced
     return result

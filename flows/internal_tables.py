@@ -40,7 +40,7 @@ BOOK_SCHEMA: dict[str, pl.DataType] = {
 DECIDED_SCHEMA: dict[str, pl.DataType] = {"session_date": pl.Date(), "decided": pl.String()}
 FEATURE_ORIGIN_SCHEMA: dict[str, pl.DataType] = {"code_version": pl.String(), "indicators": pl.String()}
 FINDING_SCHEMA = {name: MISPRICING.polars_schema[name] for name in CROSS_SECTION_COLUMNS}
-PRICED_SCHEMA: dict[str, pl.DataType] = {"session_date": pl.Date(), "made_from": pl.String()}
+MADE_FROM_SCHEMA: dict[str, pl.DataType] = {"session_date": pl.Date(), "made_from": pl.String()}
 PARTITION_FILE_SCHEMA: dict[str, pl.DataType] = {
     "table_name": pl.String(),
     "session_date": pl.Date(),
@@ -63,7 +63,8 @@ def internal_tables() -> dict[str, dict[str, pl.DataType]]:
         "meta.rule": RULE_SCHEMA,
         "meta.partition_file": PARTITION_FILE_SCHEMA,
         "meta.checked": CHECKED_SCHEMA,
-        "meta.priced": PRICED_SCHEMA,
+        "meta.priced": MADE_FROM_SCHEMA,
+        "meta.ranked": MADE_FROM_SCHEMA,
         "meta.residual_candidate": dict(CANDIDATE_COLUMNS),
         "meta.finding": FINDING_SCHEMA,
         "meta.finding_leg": dict(MISPRICING_LEG.polars_schema),

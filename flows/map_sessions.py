@@ -7,7 +7,7 @@ Results come in the order of the items while a bounded window of calls is under 
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -32,6 +32,8 @@ ONE_THREAD = {
 }
 # Calls under way for each worker: one that runs and one that waits, so that no worker is idle.
 CALLS_PER_WORKER = 2
+# Sessions whose results are loaded in one transaction.
+LOADED_TOGETHER = 50
 # Below it the seconds that processes take to start are more than they save.
 FEWEST_FOR_PROCESSES = 4
 # A worker may die once or twice of what other programs do; a call that kills every worker it meets is at fault.
@@ -201,6 +203,13 @@ class DaskWorkers:
             if not calls:
                 return
             yield calls.popleft().result()
+
+
+def batched(results: Iterable[Result], n: int) -> Iterator[list[Result]]:
+    """Yield results as lists of `n`, the last one shorter."""
+    waiting = iter(results)
+    while some := list(islice(waiting, n)):
+        yield some
 
 
 @contextmanager

@@ -30,6 +30,11 @@ class PartitionFile:
     n_rows: int
 
     @property
+    def facts(self) -> dict[str, str | int]:
+        """What JSON can hold of it; the session goes without saying."""
+        return {"table_name": self.table_name, "sha256": self.sha256, "n_rows": self.n_rows}
+
+    @property
     def name(self) -> str:
         """Its name in the store of partition files."""
         return f"{self.table_name}/{self.sha256[:2]}/{self.sha256}.parquet"

@@ -19,8 +19,7 @@ from flows.object_store import Store
 from flows.provenance import code_version, sources_hash
 
 FACTS = "facts.json"
-READING, PRICED = "reading", "priced"
-STAGED_KINDS = (READING, PRICED)
+READING, PRICED, RANKED = STAGED_KINDS = ("reading", "priced", "ranked")
 
 
 @cache

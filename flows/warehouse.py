@@ -18,10 +18,11 @@ import polars as pl
 
 from flows import durability
 from flows.durability import ADVICE, storage_message
-from flows.internal_tables import CHECKED_SCHEMA, EDITION_TABLES, FINDING_SCHEMA, PARTITION_FILE_SCHEMA, internal_tables
+from flows.internal_tables import CHECKED_SCHEMA, FINDING_SCHEMA, PARTITION_FILE_SCHEMA, internal_tables
 from flows.object_store import FolderStore, Store
 from flows.partition_files import LARGE_TABLES, PartitionFile, read_partition, write_partition
 from flows.served_database import served_statements
+from flows.warehouse_summaries import Summaries
 from transforms.errors import AlvhError, DataError, StorageFailed
 from transforms.schemas import BY_NAME, MISPRICING_LEG, TABLES, partition_of
 from transforms.table_schema import Table
@@ -39,7 +40,7 @@ DUCKDB_TYPES = {
 }
 
 
-class Warehouse:
+class Warehouse(Summaries):
     """One open connection to a warehouse file, made with its tables if it is new."""
 
     def __init__(self, path: Path, *, partitions: Store | None = None) -> None:
@@ -182,21 +183,6 @@ class Warehouse:
         self.mark_dirty(table, changed)
         return changed
 
-    def files_of(self, table: Table, *, sessions: Sequence[date] | None = None) -> dict[date, PartitionFile]:
-        """Return the file of each session of a large table, by session, ascending."""
-        some = "" if sessions is None else " and session_date = any(?)"
-        parameters: list[Any] = [table.full_name] if sessions is None else [table.full_name, list(sessions)]
-        rows = self.query(
-            f"select {', '.join(PARTITION_FILE_SCHEMA)} from meta.partition_file where table_name = ?{some}"
-            " order by session_date",
-            parameters,
-        )
-        return {row[1]: PartitionFile(*row) for row in rows.iter_rows()}
-
-    def files_in_use(self) -> set[str]:
-        """Return the names of all partition files that some table consists of."""
-        return {record.name for table in LARGE_TABLES for record in self.files_of(table).values()}
-
     def sessions_of(self, table: Table) -> list[date]:
         """Return the sessions a table holds, ascending."""
         if table in LARGE_TABLES:
@@ -292,65 +278,10 @@ class Warehouse:
             found += [(table, value) for value in cuts["cut"].to_list()]
         return found
 
-    def rows_in_core_by_file(self) -> pl.DataFrame:
-        """Return `source_sha256`, `n_in_core`: rows of all core tables that come from each landed file."""
-        parts = [
-            f"select source_sha256, count(*) as n from {table.full_name} group by source_sha256"
-            for table in EDITION_TABLES
-        ]
-        parts.append("select source_sha256, sum(n_rows) as n from meta.snapshot where chosen group by source_sha256")
-        union = " union all ".join(parts)
-        frame = self.query(f"select source_sha256, cast(sum(n) as bigint) as n_in_core from ({union}) group by all")
-        return frame
-
-    def session_files(self) -> pl.DataFrame:
-        """Return `session_date`, `source_sha256`: which files hold core rows of which session.
-
-        An economic event counts a month ahead of its day, because rules look ahead to it; a settlement value on its
-        expiration, a held leg on the session in which it was opened.
-        """
-        dated = [table for table in EDITION_TABLES if table.session_column]
-        parts = [f"select distinct session_date, source_sha256 from {table.full_name}" for table in dated]
-        parts.append("select distinct session_date, source_sha256 from meta.snapshot where chosen")
-        parts.append("select distinct event_date - 31 as session_date, source_sha256 from core.economic_event")
-        parts.append("select distinct expiration as session_date, source_sha256 from core.settlement_value")
-        parts.append("select distinct opened_on as session_date, source_sha256 from core.held_position")
-        return self.query(
-            "select distinct cast(session_date as date) as session_date, source_sha256 from ("
-            + " union all ".join(parts)
-            + ")"
-        )
-
-    def landed_sources(self) -> pl.DataFrame:
-        """Return `source_sha256`, `source`: which source recognized each loaded file, ordered by hash."""
-        return self.query("select sha256 as source_sha256, source, received_at from core.landed_file order by sha256")
-
     def newest_session(self, tables: Sequence[Table]) -> date | None:
         """Return the newest session that any of the tables holds; None if they are empty."""
         newest = [self._newest(table) for table in tables]
         return max((day for day in newest if day), default=None)
-
-    def rejected_by_file(self) -> pl.DataFrame:
-        """Return `source_sha256`, `n_rejected_rows`: quarantined rows of each landed file."""
-        return self.query(
-            "select source_sha256, count(distinct (table_name, source_row_number)) as n_rejected_rows"
-            " from quarantine.rejected_row group by source_sha256"
-        )
-
-    def rejected_by_rule(self, session: date) -> pl.DataFrame:
-        """Return table_name, rule, n, sample reason: what quarantine holds of a session."""
-        return self.query(
-            "select table_name, rule, count(distinct (source_sha256, source_row_number)) as n, min(reason) as sample"
-            " from quarantine.rejected_row where session_date = ? group by table_name, rule order by table_name, rule",
-            [session],
-        )
-
-    def count_rows(self, table: Table, session: date) -> int:
-        """Return how many rows of a session a table holds."""
-        if table in LARGE_TABLES:
-            return sum(record.n_rows for record in self.files_of(table, sessions=[session]).values())
-        counted = self.query(f"select count(*) as n from {table.full_name} where session_date = ?", [session])
-        return int(counted["n"][0])
 
     def run_checks(self) -> dict[str, pl.DataFrame]:
         """Run every sql/checks/assert_*.sql and return the offending rows of each.
