@@ -40,7 +40,9 @@ def session(
         {key: Touch(*quote) for key, quote in touches.items()},
         {key: Mark(0.5 * sum(quote), "mid", day) for key, quote in touches.items()},
     )
-    values = {key: Settlement(value, "index_close", exact=True) for key, value in (settled or {}).items()}
+    values = {
+        key: Settlement(value, "index_close", exact=True, fixed_on=key[1]) for key, value in (settled or {}).items()
+    }
     return BookMarket(day, quotes, values, fill_slippage=slippage, fee_spx=1.5, fee_vix=1.5, held=held)
 
 
