@@ -16,7 +16,7 @@ Booleans = npt.NDArray[np.bool_]
 WINDOW_COLUMNS = ("session_date", "window_end", "is_activated", *COVARIATES, "outcome")
 
 
-def matched_gain(windows: pl.DataFrame) -> Observations:
+def matched_gain(windows: pl.DataFrame, *, farthest: float = FARTHEST) -> Observations:
     """Return observations of the mean outcome of activated windows less that of their matches, in the outcome's unit.
 
     Parameters
@@ -25,6 +25,8 @@ def matched_gain(windows: pl.DataFrame) -> Observations:
         session_date and window_end (first and last session of the window), is_activated, vix (points), contango_ratio,
         zone, outcome: what a layer opened then earned by window_end, whether or not it was; rows with a null are left
         out.
+    farthest : deviations
+        As for `matched_pairs`.
     """
     rows = windows.select(WINDOW_COLUMNS).drop_nulls().sort("session_date")
     start, end = (rows[name].to_physical().cast(pl.Int64).to_numpy() for name in ("session_date", "window_end"))
@@ -34,16 +36,19 @@ def matched_gain(windows: pl.DataFrame) -> Observations:
         rows["is_activated"].cast(pl.Boolean).to_numpy(),
         start=start,
         end=end,
+        farthest=farthest,
     )
     return mean_of(outcome[pairs[:, 0]] - outcome[pairs[:, 1]])
 
 
-def matched_pairs(covariates: Floats, is_activated: Booleans, *, start: Integers, end: Integers) -> Integers:
+def matched_pairs(
+    covariates: Floats, is_activated: Booleans, *, start: Integers, end: Integers, farthest: float = FARTHEST
+) -> Integers:
     """Return the row numbers of activated windows and of the windows matched to them, shape (pairs, 2).
 
     In order of time each activated window that begins after the last kept one has ended takes the nearest window
     without activation: the least root of the sum of squared differences in covariates, each in units of its deviation
-    over all windows, the earlier of two as near. Further than `FARTHEST` it takes none and is left out: pairs that
+    over all windows, the earlier of two as near. Further than `farthest` it takes none and is left out: pairs that
     differ in what the trigger looks at differ in outcome for that alone. No match is used twice, none overlaps another
     match or its own activated window, and none begins while an activated window lasts. A match may overlap an activated
     window that begins later: to leave those out would choose matches by what came after them.
@@ -52,6 +57,7 @@ def matched_pairs(covariates: Floats, is_activated: Booleans, *, start: Integers
     ----------
     covariates : shape (windows, covariates), rows in order of `start`
     start, end : shape (windows,), day numbers, both inside the window
+    farthest : deviations
     """
     if not len(start):
         return np.empty((0, 2), dtype=np.int64)
@@ -67,7 +73,7 @@ def matched_pairs(covariates: Floats, is_activated: Booleans, *, start: Integers
             continue
         candidates = np.flatnonzero(free & ~_overlaps(start, end, row))
         distance = np.sqrt(((scaled[candidates] - scaled[row]) ** 2).sum(axis=1))
-        if not (distance <= FARTHEST).any():
+        if not (distance <= farthest).any():
             continue
         match = int(candidates[np.argmin(distance)])
         free &= ~_overlaps(start, end, match)
