@@ -4,7 +4,7 @@ The sections of the rules are made from the rules' own declarations, so that a p
 """
 
 from dataclasses import MISSING, fields
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, cast, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
@@ -182,19 +182,21 @@ def _rule_section(owner: str, parameters: type[Parameters]) -> type[Section] | N
         default = None if own.default is MISSING else own.default
         declared[own.name] = (
             kind,
-            Field(
-                default, description=about["meaning"] + note + ".", **{k: v for k, v in bounds.items() if v is not None}
-            ),
+            Field(default, description=about["meaning"] + note + ".", **bounds),
         )
     if not declared:
         return None
-    return create_model(f"{owner}_section", __base__=Section, __doc__=f"Rule {owner} (docs/rules.md).", **declared)
+    name = f"{owner}_section"
+    # Under its name in this module, so that settings can be sent to another process.
+    globals()[name] = create_model(name, __base__=Section, __module__=__name__, __doc__=f"Rule {owner}.", **declared)
+    return cast(type[Section], globals()[name])
 
 
 _RULE_SECTIONS = {rule.name: _rule_section(rule.name, rule.parameters) for rule in RULES}
 RuleSettings: type[Section] = create_model(
     "RuleSettings",
     __base__=Section,
+    __module__=__name__,
     __doc__="The parameters of each rule that has any (docs/rules.md).",
     **{name: (section, section()) for name, section in _RULE_SECTIONS.items() if section},  # type: ignore[call-overload]
 )

@@ -7,7 +7,7 @@ import pytest
 
 from flows.home import Home
 from flows.publication import SERVED_FILE
-from flows.warehouse import query_published
+from flows.served_database import query_published
 from tests.conftest import CHECKOUT
 from tests.docs.documents import blocks
 from tests.flows.rich_home import PLANTS

@@ -267,7 +267,8 @@ def test_no_row_is_rejected_as_outside_a_session_on_a_day_the_index_traded(
 
 def test_every_layout_loads_except_the_one_without_a_usable_real_file(landed: dict[str, dict[str, Any]]) -> None:
     loading = {row["source"] for row in landed.values() if row["n_loaded"] > 0}
-    assert loading == set(SOURCE_MODULES) - {"cboe_delayed_json", "unusable"}
+    stated_by_the_user = {"account_state", "held_position", "settlement_value"}
+    assert loading == set(SOURCE_MODULES) - {"cboe_delayed_json", "unusable"} - stated_by_the_user
 
 
 def test_the_delayed_quotes_layout_loads_where_the_index_is_spx(shared_data: Path, tmp_path: Path) -> None:

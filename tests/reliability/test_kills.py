@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import cross_section, features, intake
+from flows import cross_section, features, reading
 from flows.home import Home, prepare_home
 from tests.flows.prefect_server import shared_server
 from tests.flows.small_home import built_once
@@ -61,7 +61,7 @@ class Scene:
 def memory() -> Iterator[None]:
     """Remember what pure functions answer: most of a hundred nights compute the same from the same."""
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((intake, "judge"), (cross_section, "cross_section"), (features, "daily_features")):
+        for module, name in ((reading, "judge"), (cross_section, "cross_section"), (features, "daily_features")):
             patch.setattr(module, name, remembered(getattr(module, name)))
         yield
 

@@ -391,7 +391,7 @@ def test_parity_is_not_judged_on_two_strikes(n_strikes: int, calendar: TradingCa
 def test_gates_have_one_row_per_snapshot_and_gate(sessions: list[date], calendar: TradingCalendar) -> None:
     gates = session_gates(snapshot_summary(pl.concat(history(sessions))), calendar=calendar)
 
-    assert gates.select(*SNAPSHOT_KEY, "gate").n_unique() == gates.height == 5 * len(sessions)
+    assert gates.select(*SNAPSHOT_KEY, "gate").n_unique() == gates.height == 6 * len(sessions)
 
 
 def futures(settles: dict[date, list[float]]) -> pl.DataFrame:
