@@ -170,19 +170,18 @@ def precision_table(planted: list[SessionRecord], clean: list[SessionRecord]) ->
 
 def edge_table(market: SampleMarket) -> pl.DataFrame:
     """Return recall and precision of locks in VIX slices by what they earn before fees, points."""
-    rows = []
-    for edge in EDGES:
-        n_found = n_false = 0
-        for number, row in enumerate(market.chain_rows):
-            quotes, plant = planted_in_vix(closing_quotes(market, row), number=number, edge=edge)
-            vix = quotes.filter(pl.col("root").is_in(["VIX", "VIXW"]))
-            slices = session_pricing(vix, calendar=market.calendar).slices
-            made = executable_findings(vix, slices, fee_per_contract=FEE_PER_CONTRACT)
-            by_finding = made.legs.partition_by("finding_id")
-            hits = [finds(plant, next(iter(LOCK_KINDS)), legs) for legs in by_finding]
-            n_found += any(hits)
-            n_false += hits.count(False)
-        rows.append((edge, len(market.chain_rows), n_found, 100.0 * n_found / len(market.chain_rows), n_false))
+    n_found, n_false = Counter[float](), Counter[float]()
+    for number, row in enumerate(market.chain_rows):
+        clean = closing_quotes(market, row).filter(pl.col("root").is_in(["VIX", "VIXW"]))
+        for edge in EDGES:
+            quotes, plant = planted_in_vix(clean, number=number, edge=edge)
+            slices = session_pricing(quotes, calendar=market.calendar).slices
+            made = executable_findings(quotes, slices, fee_per_contract=FEE_PER_CONTRACT)
+            hits = [finds(plant, next(iter(LOCK_KINDS)), legs) for legs in made.legs.partition_by("finding_id")]
+            n_found[edge] += any(hits)
+            n_false[edge] += hits.count(False)
+    n = len(market.chain_rows)
+    rows = [(edge, n, n_found[edge], 100.0 * n_found[edge] / n, n_false[edge]) for edge in EDGES]
     names = ["edge, points", "planted", "found", "recall, %", "false findings"]
     return pl.DataFrame(rows, schema=names, orient="row").with_columns(pl.col("recall, %").round(1))
 

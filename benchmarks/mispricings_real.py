@@ -15,20 +15,14 @@ import polars as pl
 from flows.calendar import trading_calendar
 from flows.sources import open_delivery, recognize
 from transforms.errors import DataError
-from transforms.mispricing.box import box_curve, box_findings
-from transforms.mispricing.calendar import calendar_findings
 from transforms.mispricing.finding_frames import FindingFrames
-from transforms.mispricing.locks import executable_findings
-from transforms.mispricing.residual import (
-    residual_baseline,
-    residual_bucket_daily,
-    residuals,
-    surface_residual_findings,
-)
-from transforms.mispricing.vix import forward_variance_findings, variance_triangle, vix_parity_findings
+from transforms.mispricing.residual import residual_baseline, residual_bucket_daily, surface_residual_findings
+from transforms.mispricing.session import session_mispricings
 from transforms.pricing.analytics import session_pricing
 from transforms.pricing.rates import fallback_curve
+from transforms.quality import session_gates, snapshot_summary
 from transforms.schemas import MISPRICING_KINDS
+from transforms.sessions import TradingCalendar
 
 FEE = 0.65
 REPORT = Path("docs/mispricings_real.md")
@@ -38,12 +32,13 @@ MOST_ROWS = 60
 FEWEST_QUOTES = 50
 QUOTE = ["root", "expiration", "strike", "option_type"]
 ABOUT_FILES = {
-    "SPX_all_20260130.csv.gz": "Yahoo shows each series' last bid and ask without their time. 55% of the series did "
-    "not trade on the session, and each of the 114 calendars has a leg whose series last traded a week or more before "
-    "it: quotes of different markets side by side. Nothing here could be traded.",
+    "SPX_all_20260130.csv.gz": "Yahoo shows each series' last bid and ask without their time, and leaves those of "
+    "series that nobody trades as they were months ago. The 1,644 of 17,107 series that had not traded for a month are "
+    "in quarantine (`dormant_series`). With them the chain would hold 60 locks, 114 calendars and 325 residuals, none "
+    "of them tradable, and the gate `contradicting_quotes` would refuse it: 1,134 quotes contradict each other.",
     "spx_sample_ivolatility.csv.gz": "No sizes in the file, so no dollars. Deep puts worth a few ticks.",
     "vix_quotedata_20190829T0928ET.dat": "Quotes from before the opening, 17 hours after the settlement they are held "
-    "against, by when the options' forwards had moved by up to 0.4 points..",
+    "against, by when the options' forwards had moved by up to 0.4 points.",
 }
 INTRODUCTION = """# What the detectors find on real chains
 
@@ -89,10 +84,17 @@ def read_table(folder: Path, table: str) -> pl.DataFrame:
 
 
 def chains_of(path: Path, *, futures: pl.DataFrame, rates: pl.DataFrame) -> list[Chain]:
-    """Return the chains of one file, one per session and kind of snapshot."""
+    """Return the chains of one file, one per session and kind of snapshot.
+
+    Raises
+    ------
+    DataError
+        If no source reads the file, or a gate refuses all its snapshots.
+    """
     calendar = trading_calendar()
     delivery = open_delivery(path.name, path.read_bytes())
-    quotes = recognize(delivery).read(delivery, calendar=calendar).frames["core.option_quote"]
+    reading = recognize(delivery).read(delivery, calendar=calendar)
+    quotes = accepted(path.name, reading.frames["core.option_quote"], calendar=calendar)
     key = ["root", "expiration", "strike", "option_type"]
     chains = []
     for (session, kind), own in quotes.group_by("session_date", "snapshot_kind", maintain_order=True):
@@ -102,24 +104,36 @@ def chains_of(path: Path, *, futures: pl.DataFrame, rates: pl.DataFrame) -> list
         assert isinstance(session, date)
         curve = fallback_curve(rates, session)
         pricing = session_pricing(rows, calendar=calendar, fallback=curve)
-        settles = futures.filter(pl.col("session_date") == session)
-        triangle = variance_triangle(rows, pricing.slices, futures=settles, calendar=calendar)
-        misfits = residuals(pricing.options, rows)
-        baseline = residual_baseline(residual_bucket_daily(misfits), calendar=calendar)
-        # A bill is no yardstick for a box of two years.
-        treasury = curve if curve and curve.name == "treasury" else None
-        boxes = box_curve(pricing.slices, treasury=treasury)
-        clocks = triangle.select("session_date", "clock_gap_minutes").unique()
-        found = [
-            executable_findings(rows, pricing.slices, fee_per_contract=FEE),
-            box_findings(rows, boxes, fee_per_contract=FEE),
-            calendar_findings(rows, pricing.slices, fee_per_contract=FEE),
-            surface_residual_findings(misfits, baseline, fee_per_contract=FEE),
-            vix_parity_findings(pricing.slices, futures=settles, clocks=clocks),
-            forward_variance_findings(triangle),
-        ]
-        chains.append(Chain(path.name, session, str(kind), rows, FindingFrames.concat(found), pricing.slices, misfits))
+        made = session_mispricings(
+            rows,
+            pricing.slices,
+            pricing.options,
+            futures=futures.filter(pl.col("session_date") == session),
+            rates=curve,
+            calendar=calendar,
+            fee_per_contract=FEE,
+        )
+        baseline = residual_baseline(residual_bucket_daily(made.misfits), calendar=calendar)
+        residual = surface_residual_findings(made.misfits, baseline, fee_per_contract=FEE)
+        found = FindingFrames.concat([made.found, residual])
+        chains.append(Chain(path.name, session, str(kind), rows, found, pricing.slices, made.misfits))
     return chains
+
+
+def accepted(name: str, quotes: pl.DataFrame, *, calendar: TradingCalendar) -> pl.DataFrame:
+    """Return the quotes of a file's snapshots that no session gate refuses.
+
+    Raises
+    ------
+    DataError
+        With the gates' reasons, if none is left.
+    """
+    summaries = snapshot_summary(quotes.with_columns(pl.lit("file").alias("source_sha256")))
+    failed = session_gates(summaries, calendar=calendar).filter(pl.col("outcome") == "failed")
+    kept = quotes.join(failed, on=["session_date", "root", "snapshot_kind"], how="anti", maintain_order="left")
+    if kept.is_empty():
+        raise DataError(f"{name}: {' '.join(failed['reason'].unique().sort())}")
+    return kept
 
 
 def explanation(row: dict[str, object], leg: dict[str, object], chain: Chain) -> str:
@@ -201,7 +215,7 @@ def report(chains: list[Chain], refused: list[tuple[str, str]]) -> str:
     for name, n in sorted(small.items()):
         n_found = sum(chain.found.findings.height for chain in chains if chain.name == name)
         parts.append(f"- {name}: {n} sessions, {n_found} findings")
-    parts.append("\nFiles without bids and asks of SPX or VIX options:\n")
+    parts.append("\nFiles that are refused, by their source or by a gate, with the reason the program gives:\n")
     parts += [f"- {reason}" for _, reason in refused]
     told_files: set[str] = set()
     for chain in chains:

@@ -20,7 +20,7 @@ join mart.mispricing_leg as leg
     on
         leg.session_date = finding.session_date
         and leg.finding_id = finding.finding_id
-where finding.session_date = (select max(session_date) from mart.mispricing)
+where finding.session_date = (select max(session_date) from mart.signal_daily)
 order by
     finding.edge_in_half_spreads desc nulls last,
     finding.finding_id,

@@ -10,7 +10,7 @@ import pytest
 from flows.calendar import trading_calendar
 from flows.home import Home
 from flows.mispricings import follow_mispricings
-from flows.served_database import query_published, read_published
+from flows.served_database import named_query, query_published, read_published
 from flows.settings import Settings, read_settings
 from flows.warehouse import Warehouse
 from tests.flows.small_home import LATER, copied, import_paths, run_night, snapshot_hashes
@@ -163,6 +163,11 @@ def test_boxes_stand_beside_the_loan_rate_of_the_night(
     run_night(home, day, now=LATER, settings=read_settings(home))
 
     served = home.published / "alvh.duckdb"
+    boxes = query_published(served, named_query("what_do_boxes_lend"))
+    assert boxes["session_date"].to_list() == [day] * 4
+    assert boxes["days_to_expiry"].is_sorted()
+    assert (boxes["lending"] < boxes["borrowing"]).all()
+    assert boxes["loan"].to_list() == pytest.approx([7.0] * 4)
     assert set(read_published(served, BOX_CURVE, session=day)["loan_rate"]) == {0.07}
     assert set(read_published(served, BOX_CURVE, session=SECOND)["loan_rate"]) == {None}
 

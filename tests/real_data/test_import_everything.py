@@ -16,7 +16,7 @@ from flows.settings import Settings
 from flows.sources import SOURCE_MODULES
 from tests.flows.small_home import new_home, published_rows
 from tests.real_data.imported_home import NIGHT, NOW, imported_home, outcomes  # noqa: F401
-from transforms.schemas import BY_NAME, CURVE_DAILY, LANDED_FILE, OPTION_QUOTE, REJECTED_ROW, SIGNAL_DAILY
+from transforms.schemas import BOX_CURVE, BY_NAME, CURVE_DAILY, LANDED_FILE, OPTION_QUOTE, REJECTED_ROW, SIGNAL_DAILY
 
 pytestmark = pytest.mark.real_data
 
@@ -312,6 +312,24 @@ def test_contango_is_unknown_where_a_contract_has_no_file(imported_home: Home) -
         assert row["contango_ratio"] is None
         assert "missing_contract" in row["missing_reason"]
     assert curve["contango_ratio"].count() > 4000
+
+
+def test_boxes_of_the_real_night_stand_beside_treasury_and_unusual_ones_are_flagged(
+    imported_home: Home,  # noqa: F811
+) -> None:
+    boxes = published_rows(imported_home.published, BOX_CURVE).filter(pl.col("session_date") == NIGHT)
+    beyond = pl.col("time_to_expiry") > 90 / 365
+    assert boxes.filter(beyond & pl.col("mid_less_treasury").is_not_null()).height >= 15
+    assert boxes.filter(~beyond)["is_unusual"].null_count() == boxes.filter(~beyond).height
+    usual = pl.col("mid_less_treasury").is_between(-0.0010, 0.0060)
+    judged = boxes.filter(beyond & pl.col("mid_less_treasury").is_not_null())
+    assert judged.select((pl.col("is_unusual") == ~usual).all()).item()
+    # Two to four and a half years out, and one slice whose few pairs say little of its rate.
+    assert set(judged.filter("is_unusual").select("root", "expiration").rows()) == {
+        ("SPX", date(2026, 12, 18)),
+        ("SPX", date(2027, 12, 17)),
+        ("SPXW", date(2023, 10, 31)),
+    }
 
 
 def test_the_real_night_is_published_with_what_it_lacks(imported_home: Home) -> None:  # noqa: F811
