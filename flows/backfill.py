@@ -12,7 +12,6 @@ from typing import Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
 
 from flows import night
 from flows.analyze import analyze_task
@@ -20,7 +19,8 @@ from flows.home import find_home, locked, prepare_home
 from flows.ingest import ingest_task
 from flows.map_sessions import Progress, Runner, open_runner
 from flows.night import NightResult, Stages
-from flows.nightly import STATE_NAMES, TASKS
+from flows.nightly import TASKS
+from flows.notices import ended, told_if_it_fails
 from flows.settings import read_settings
 from flows.terminal import session_progress
 
@@ -45,6 +45,7 @@ def backfill(
     prepare_home(where)
     started = now or night.utc_now()
     with (
+        told_if_it_fails(where, what=f"the backfill of {start} to {end}", alert=True),
         locked(where, started_at=started.isoformat()),
         open_runner(runner, n_workers=workers, dask_address=dask_address) as opened,
         session_progress(quiet=quiet) as progress,
@@ -58,7 +59,7 @@ def backfill(
             now=started,
             stages=mapped_tasks(opened, progress),
         )
-    return Completed(name=STATE_NAMES[result.status], message=result.summary, data=result)
+    return ended(where, result, nights=result.sessions[-1:], alert=False)
 
 
 def mapped_tasks(runner: Runner, progress: Progress | None) -> Stages:

@@ -49,9 +49,9 @@ def run_command(
     configure_prefect(where)
     with _waiting("Starting Prefect (about 12 s without a server running)", quiet=json_output):
         result = run_nightly(where, session=date.date() if date else None, now=now)
-    from flows.terminal import night_document, show_night
+    from flows.terminal_night import run_document, show_run
 
-    _emit(night_document(where, result), show_night, json_output)
+    _emit(run_document(where, result), show_run, json_output)
     raise typer.Exit(result.exit_code)
 
 
@@ -128,7 +128,7 @@ def backfill_command(
         raise UsageError(f"--runner {runner}: the runners are processes and dask")
     from flows.home import find_home, prepare_home
     from flows.orchestration import configure_prefect, run_backfill
-    from flows.terminal import night_document, show_night
+    from flows.terminal_night import run_document, show_run
 
     where = find_home(home)
     prepare_home(where)
@@ -145,7 +145,7 @@ def backfill_command(
             quiet=json_output,
             now=now,
         )
-    _emit(night_document(where, result), show_night, json_output)
+    _emit(run_document(where, result), show_run, json_output)
     raise typer.Exit(result.exit_code)
 
 
@@ -160,14 +160,14 @@ def demo_command(
     """Build a sample market, run every session of it in one flow run, show the last night."""
     from flows.home import find_home, prepare_home
     from flows.orchestration import configure_prefect, run_demo
-    from flows.terminal import night_document, show_night
+    from flows.terminal_night import run_document, show_run
 
     where = find_home(home or Path("alvh-demo"))
     prepare_home(where)
     configure_prefect(where)
     with _waiting("Making the market; Prefect takes about 12 s to start", quiet=json_output):
         result = run_demo(where, n_sessions=sessions, seed=seed, now=now)
-    _emit(night_document(where, result), show_night, json_output)
+    _emit(run_document(where, result), show_run, json_output)
     raise typer.Exit(result.exit_code)
 
 
@@ -205,7 +205,7 @@ def explain_command(
 ) -> None:
     """Show what a published night measured, what it lacked and why."""
     from flows.home import find_home
-    from flows.terminal import explain_document, show_explain
+    from flows.terminal_night import explain_document, show_explain
 
     where = find_home(home)
     _emit(explain_document(where, day.date()), show_explain, json_output)
@@ -327,7 +327,8 @@ def rebuild_command(home: HomeOption = None, json_output: JsonOption = False, no
     from flows.map_sessions import open_runner
     from flows.rebuild import rebuild
     from flows.settings import read_settings
-    from flows.terminal import night_document, session_progress, show_night
+    from flows.terminal import session_progress
+    from flows.terminal_night import run_document, show_run
 
     where = find_home(home)
     prepare_home(where)
@@ -338,7 +339,7 @@ def rebuild_command(home: HomeOption = None, json_output: JsonOption = False, no
         session_progress(quiet=json_output) as progress,
     ):
         result = rebuild(where, settings=read_settings(where), now=started, runner=runner, progress=progress)
-    _emit(night_document(where, result), show_night, json_output)
+    _emit(run_document(where, result), show_run, json_output)
 
 
 @app.command("prune")

@@ -13,7 +13,6 @@ from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
 
 from flows import night
 from flows.backfill import mapped_tasks
@@ -23,7 +22,7 @@ from flows.home import Home, find_home, locked, prepare_home
 from flows.landing import landed_files
 from flows.map_sessions import open_runner
 from flows.night import NightResult
-from flows.nightly import STATE_NAMES
+from flows.notices import ended
 from flows.settings import read_settings
 from transforms.errors import UsageError
 from transforms.sample_market.market import SampleMarket, daily_files, session_files, simulate_market, truth_file
@@ -103,7 +102,7 @@ def demo(
             now=started,
             stages=mapped_tasks(runner, None),
         )
-    return Completed(name=STATE_NAMES[result.status], message=result.summary, data=result)
+    return ended(where, result, nights=result.sessions[-1:], alert=False)
 
 
 def _begin_worker(market: SampleMarket, inbox: Path) -> None:

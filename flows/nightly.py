@@ -11,7 +11,6 @@ from pathlib import Path
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Completed
 
 from flows import night
 from flows.analyze import analyze_task
@@ -20,11 +19,11 @@ from flows.fetch import fetch_stage
 from flows.home import find_home, locked, prepare_home
 from flows.ingest import ingest_task
 from flows.night import NightResult, Stages
+from flows.notices import ended, told_if_it_fails
 from flows.publish import publish_task
 from flows.settings import read_settings
 from flows.validate import validate_task
 
-STATE_NAMES = {"published": "Published", "degraded": "Degraded", "refused": "Degraded", "nothing": "NothingDue"}
 TASKS = Stages(
     fetch=fetch_stage,
     ingest=ingest_task,
@@ -50,6 +49,6 @@ def nightly(session: date | None = None, home: Path | None = None, now: datetime
     where = find_home(home)
     prepare_home(where)
     started = now or night.utc_now()
-    with locked(where, started_at=started.isoformat()):
+    with told_if_it_fails(where, what="the nightly run", alert=True), locked(where, started_at=started.isoformat()):
         result = night.run_nights(where, asked=session, settings=read_settings(where), now=started, stages=TASKS)
-    return Completed(name=STATE_NAMES[result.status], message=result.summary, data=result)
+    return ended(where, result, nights=result.sessions, alert=True)

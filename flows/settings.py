@@ -111,6 +111,19 @@ class FeedSettings(Section):
     max_attempts: int = Field(4, ge=1, le=10)
 
 
+class AlertSettings(Section):
+    """Who is told, through blocks of the Prefect server: their addresses and secrets stay in the blocks."""
+
+    blocks: tuple[str, ...] = Field(
+        (), description="Blocks as type/name: custom-webhook/desk, slack-webhook/desk, email-server-credentials/desk."
+    )
+    on: tuple[Literal["decision", "refused", "failed"], ...] = Field(
+        ("decision", "refused", "failed"), description="A decision to trade, data refused, a run that failed."
+    )
+    email_from: str | None = Field(None, description="Sender of what goes through a mail server's block.")
+    email_to: tuple[str, ...] = Field((), description="Its recipients.")
+
+
 class RetentionSettings(Section):
     """What `alvh prune` drops, in days; landing and ledger are never dropped."""
 
@@ -137,6 +150,7 @@ class Settings(BaseSettings):
     book: BookSettings = BookSettings()
     publish: PublishSettings = PublishSettings()
     feeds: FeedSettings = FeedSettings()
+    alerts: AlertSettings = AlertSettings()
     retention: RetentionSettings = RetentionSettings()
 
     @classmethod

@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,43 +16,19 @@ from flows.home import Home
 from flows.intake import FileOutcome
 from flows.map_sessions import Progress as Report
 from flows.night import NightResult
-from flows.publication import SERVED_FILE, manifest_path, published_nights
 from flows.rebuild import Verification
-from flows.served_database import read_published
-from transforms.errors import DataError, UsageError
-from transforms.schemas import DATA_QUALITY, SIGNAL_DAILY
+from transforms.errors import UsageError
 
 Document = dict[str, Any]
 OUTPUTS = ("table", "csv", "json", "parquet")
-HEADLINE = (
-    ("SPX", "spx", "{:,.2f}"),
-    ("VIX", "vix", "{:.2f}"),
-    ("VVIX", "vvix", "{:.2f}"),
-    ("VX1", "vx1", "{:.3f}"),
-    ("VX2", "vx2", "{:.3f}"),
-    ("contango VX2/VX1 - 1", "contango_ratio", "{:+.2%}"),
-    ("basis VX1/VIX - 1", "basis_ratio", "{:+.2%}"),
-    ("30-day VX", "constant_maturity_30d", "{:.3f}"),
-    ("60-day VX", "constant_maturity_60d", "{:.3f}"),
-    ("sessions to roll", "days_to_roll", "{:d}"),
-    ("RSI(14) of front VX", "vx_front_rsi", "{:.1f}"),
-    ("MACD of front VX", "vx_front_state", "{}"),
-    ("MACD of advance-decline", "breadth_state", "{}"),
-    ("MACD of the curve", "curve_state", "{}"),
-    ("VVIX percentile, 252 sessions", "vvix_percentile_252d", "{:.0%}"),
-    ("half-life of 30-day VX, sessions", "vx_half_life", "{:.1f}"),
-    ("VIX by our own count", "vix_replicated", "{:.2f}"),
-    ("30-day at-the-money vol", "atm_vol_30d", "{:.2%}"),
-    ("25-delta risk reversal, 30 days", "risk_reversal_25d_30d", "{:.2%}"),
-    ("realized vol, 21 sessions", "realized_vol_21d", "{:.2%}"),
-    ("SPX and SPXW quotes", "n_spx_quotes", "{:,d}"),
-    ("VIX and VIXW quotes", "n_vix_quotes", "{:,d}"),
-)
+# What a pipe gets: no color, and lines that are not broken.
+PIPE_WIDTH = 140
 
 
 def console() -> Console:
     """Return a console on stdout that is plain in a pipe."""
-    return Console(soft_wrap=not sys.stdout.isatty())
+    watched = sys.stdout.isatty()
+    return Console(soft_wrap=not watched, width=None if watched else PIPE_WIDTH)
 
 
 @contextmanager
@@ -79,49 +54,12 @@ def session_progress(*, quiet: bool) -> Iterator[Report | None]:
         yield report
 
 
-def night_document(home: Home, result: NightResult) -> Document:
-    """Return what a run published, with the headline of its last night."""
-    last = result.sessions[-1] if result.sessions else None
-    return {
-        "status": result.status,
-        "summary": result.summary,
-        "sessions": [day.isoformat() for day in result.sessions],
-        "revised": [day.isoformat() for day in result.revised],
-        "missing_inputs": result.missing.get(last, []) if last else [],
-        "reasons": result.reasons,
-        "files": [_file(outcome) for outcome in result.ingested.files] if result.ingested else [],
-        "seconds": result.seconds,
-        "published": str(home.published),
-        "headline": _headline(home, last) if last else None,
-    }
-
-
-def show_night(document: Document) -> None:
-    """Print a run for people."""
-    out = console()
-    if document["headline"]:
-        _show_headline(out, document["headline"])
-    out.print(document["summary"], highlight=False)
-    for reason in document["reasons"]:
-        out.print(f"  {reason}", highlight=False)
-    _show_refused(out, document["files"])
-    if document["revised"]:
-        out.print(f"  revised: {', '.join(document['revised'])}", highlight=False)
-    if document["seconds"]:
-        stages = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in document["seconds"].items())
-        out.print(f"  {stages}", highlight=False)
-    if document["sessions"]:
-        out.print(
-            f'Next: alvh explain {document["sessions"][-1]}, or alvh sql "select * from latest_signal"', highlight=False
-        )
-
-
 def import_document(home: Home, result: NightResult) -> Document:
     """Return what an import did with each file."""
     files = result.ingested.files if result.ingested else []
     changed = result.ingested.changed if result.ingested else {}
     return {
-        "files": [_file(outcome) for outcome in files],
+        "files": [file_document(outcome) for outcome in files],
         "changed_sessions": {name: len(days) for name, days in sorted(changed.items())},
         "revised": [day.isoformat() for day in result.revised],
         "seconds": result.seconds,
@@ -145,54 +83,13 @@ def show_import(document: Document) -> None:
     known = sum(entry["outcome"] == "known" for entry in document["files"])
     if known:
         out.print(f"{known} files were landed before.", highlight=False)
-    _show_refused(out, document["files"])
+    show_refused(out, document["files"])
     changed = ", ".join(f"{name} {count:,}" for name, count in document["changed_sessions"].items() if count)
     out.print(f"Sessions changed: {changed or 'none'}.", highlight=False)
     if document["revised"]:
         out.print(f"Nights revised: {', '.join(document['revised'])}.", highlight=False)
     stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in document["seconds"].items())
     out.print(f"Published to {document['published']} ({stages}). Next: alvh run --date YYYY-MM-DD", highlight=False)
-
-
-def explain_document(home: Home, session: date) -> Document:
-    """Return a published night: its headline, what it lacks and what its data validation found.
-
-    Raises
-    ------
-    DataError
-        If the night is not published.
-    """
-    path = manifest_path(home.published, session)
-    if not path.exists():
-        nights = published_nights(home.published)
-        beside = f"the published nights run from {nights[0]} to {nights[-1]}" if nights else "no night is published"
-        raise DataError(f"no night of {session} is published; {beside}. Run `alvh run --date {session}`")
-    manifest = json.loads(path.read_text())
-    quality = read_published(home.published / SERVED_FILE, DATA_QUALITY, session=session)
-    return {
-        "session_date": session.isoformat(),
-        "headline": _headline(home, session),
-        "validation": manifest["validation"],
-        "quality": quality.drop("session_date").filter(pl.col("outcome") != "passed").to_dicts(),
-        "settings_sha256": manifest["settings_sha256"],
-        "code_version": manifest["code_version"],
-        "inputs_sha256": manifest["inputs_sha256"],
-    }
-
-
-def show_explain(document: Document) -> None:
-    """Print a published night for people."""
-    out = console()
-    _show_headline(out, document["headline"])
-    out.print(f"Data validation: {document['validation']}.", highlight=False)
-    for row in document["quality"]:
-        detail = row["detail"] or ""
-        out.print(f"  {row['outcome']}: {row['table_name']} {row['check_name']} {detail}", highlight=False)
-    out.print(
-        f"settings {document['settings_sha256'][:12]}  code {document['code_version'][:12]}"
-        f"  inputs {document['inputs_sha256'][:12]}",
-        highlight=False,
-    )
 
 
 def fetch_document(outcomes: list[Any]) -> Document:
@@ -299,25 +196,8 @@ def _table_text(rows: pl.DataFrame) -> str:
         return f"{rows}\n({rows.height} rows)\n"
 
 
-def _headline(home: Home, session: date) -> Document:
-    return read_published(home.published / SERVED_FILE, SIGNAL_DAILY, session=session).row(0, named=True)
-
-
-def _show_headline(out: Console, headline: Document) -> None:
-    status = headline["data_status"]
-    missing = f", without {headline['missing_inputs']}" if headline["missing_inputs"] else ""
-    out.print(f"[bold]{headline['session_date']}[/bold]  data {status}{missing}", highlight=False)
-    table = RichTable(show_header=False, box=None, pad_edge=False)
-    table.add_column()
-    table.add_column(justify="right")
-    for label, column, form in HEADLINE:
-        value = headline[column]
-        reason = headline["missing_reason"] if column in {"vx1", "vx2", "contango_ratio"} else None
-        table.add_row(label, form.format(value) if value is not None else f"unknown{f' ({reason})' if reason else ''}")
-    out.print(table)
-
-
-def _show_refused(out: Console, files: list[Document]) -> None:
+def show_refused(out: Console, files: list[Document]) -> None:
+    """Print every refused file with its reason."""
     refused = [entry for entry in files if entry["outcome"] == "refused"]
     if refused:
         out.print(f"{len(refused)} files refused:", highlight=False)
@@ -325,7 +205,8 @@ def _show_refused(out: Console, files: list[Document]) -> None:
         out.print(f"  {entry['reason']}", highlight=False, markup=False)
 
 
-def _file(outcome: FileOutcome) -> Document:
+def file_document(outcome: FileOutcome) -> Document:
+    """Return what became of a delivered file."""
     return {
         "name": outcome.name,
         "outcome": outcome.outcome,

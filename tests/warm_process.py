@@ -92,11 +92,13 @@ def main() -> None:
     from flows import cli, doctor, journal, night, rebuild, terminal  # noqa: F401
     from flows.calendar import trading_calendar
     from flows.provenance import code_version
+    from flows.report import page_template
     from flows.sources import registry
 
-    # All three are remembered, so that children share them.
+    # All are remembered, so that children share them.
     trading_calendar()
     code_version()
+    page_template()
     registry()
     for line in sys.stdin:
         child = os.fork()

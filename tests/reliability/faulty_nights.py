@@ -160,6 +160,9 @@ def _not_one_night(scene: Scene, found: Night) -> list[str]:
     for name, text in found.manifests.items():
         if text not in {scene.before.manifests.get(name), scene.after.manifests.get(name)}:
             broken.append(f"manifest {name} is of neither night")
+    for name, text in found.pages.items():
+        if text not in {scene.before.pages.get(name), scene.after.pages.get(name)}:
+            broken.append(f"page {name} is of neither night")
     if set(scene.before.parquet) - set(found.parquet):
         broken.append("a published file is gone")
     return broken
@@ -172,6 +175,7 @@ def _not_complete(scene: Scene, home: Home) -> list[str]:
     checks = {
         "parquet": found.parquet == scene.after.parquet,
         "manifests": found.manifests == scene.after.manifests,
+        "pages": found.pages == scene.after.pages,
         "answers": {name: rows for name, rows in found.answers.items() if name != RUN_QUESTION} == same,
         "the newest night": found.newest == scene.after.newest,
         "the inbox, which is not empty": not list(home.inbox.iterdir()),

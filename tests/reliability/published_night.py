@@ -1,4 +1,4 @@
-"""What a reader finds in published/: every answer of sql/queries, every parquet file, every manifest."""
+"""What a reader finds in published/: every answer of sql/queries, every parquet file, every manifest, every page."""
 
 import hashlib
 import json
@@ -17,12 +17,13 @@ RUN_QUESTION = "how_did_runs_go"
 
 @dataclass(frozen=True)
 class Night:
-    """What was read: `answers` by question, hashes of `parquet`, texts of `manifests`, the `newest` night."""
+    """What was read: `answers` by question, hashes of `parquet`, texts of `manifests` and `pages`, the last night."""
 
     newest: str
     answers: dict[str, list[tuple[Any, ...]]]
     parquet: dict[str, str]
     manifests: dict[str, str]
+    pages: dict[str, str]
 
 
 def read_night(published: Path, *, parameters: dict[str, str]) -> Night:
@@ -42,6 +43,7 @@ def read_night(published: Path, *, parameters: dict[str, str]) -> Night:
         answers=ask_everything(published / "alvh.duckdb", parameters=parameters),
         parquet={path: sha256 for path, (_, sha256) in found.items() if path != RUN_FILE},
         manifests=manifests,
+        pages={path.name: path.read_text() for path in published.glob("reports/*.html")},
     )
 
 

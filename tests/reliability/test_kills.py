@@ -140,6 +140,8 @@ def assert_one_night(scene: Scene, night: Night) -> None:
         assert sha256 in {scene.before.parquet.get(path), scene.after.parquet.get(path)}, path
     for name, text in night.manifests.items():
         assert text in {scene.before.manifests.get(name), scene.after.manifests.get(name)}, name
+    for name, text in night.pages.items():
+        assert text in {scene.before.pages.get(name), scene.after.pages.get(name)}, name
 
 
 def assert_next_run_completes(scene: Scene, home: Home, run: Callable[[Order], int]) -> None:
@@ -150,6 +152,7 @@ def assert_next_run_completes(scene: Scene, home: Home, run: Callable[[Order], i
     night = read_night(home.published, parameters=scene.parameters)
     assert night.parquet == scene.after.parquet
     assert night.manifests == scene.after.manifests
+    assert night.pages == scene.after.pages
     assert night.newest == scene.after.newest
     same = {name: rows for name, rows in scene.after.answers.items() if name != RUN_QUESTION}
     assert {name: rows for name, rows in night.answers.items() if name != RUN_QUESTION} == same
@@ -238,6 +241,7 @@ def test_the_night_to_be_killed_has_acts_of_every_kind_and_changes_what_is_publi
 ) -> None:
     scene = night_scene
     assert (scene.before.newest, scene.after.newest) == (str(EVE), str(TODAY))
+    assert {f"{TODAY}.html", "latest.html"} <= scene.after.pages.keys()
     assert scene.before.answers["latest_signal"] != scene.after.answers["latest_signal"]
     counts = Counter(act for act, _ in scene.acts)
     assert {"write", "fsync", "rename", "commit", "insert", "remove"} <= counts.keys()

@@ -58,7 +58,7 @@ RULE_WORDS = {
     "quick_ratio": RuleWords("Quick ratio after the trade", GROUPS[2], "ratio", 0.0, 10.0),
     "event_ahead": RuleWords("Sessions to CPI, PPI or FOMC", GROUPS[3], "sessions", 0.0, 20.0),
     "rally": RuleWords("SPX against its rally level", GROUPS[3], "points"),
-    "roll_due": RuleWords("Sessions to the layer's expiration", GROUPS[3], "sessions", 0.0, 25.0),
+    "roll_due": RuleWords("Sessions to layer expiration", GROUPS[3], "sessions", 0.0, 25.0),
     "exit": RuleWords("Exit", GROUPS[3], "yes"),
     "breadth_momentum": RuleWords("MACD histogram of breadth", GROUPS[4], "issues"),
     "curve_momentum": RuleWords("MACD histogram of the curve", GROUPS[4], "percent"),
