@@ -314,5 +314,5 @@ def test_a_night_whose_chain_a_gate_refused_ends_with_3_and_one_document(
     assert document["status"] == "refused"
     assert "spx_options:refused" in document["missing_inputs"]
     assert "has a bid and an offer on 0 of 280 SPX rows" in document["reasons"][0]
-    assert document["headline"]["data_status"] == "degraded"
+    assert document["night"]["headline"]["data_status"] == "degraded"
     assert not list(home.inbox.iterdir())
