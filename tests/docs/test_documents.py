@@ -16,8 +16,6 @@ COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 FILE = re.compile(
     r"(?<![\w/.])((?:flows|transforms|sql|tests|docs|benchmarks|dashboards)/[\w./-]+\.(?:py|sql|md|toml|yaml))"
 )
-# The picture of the README is committed apart from its text.
-DRAWN_APART = {"docs/images/page.png"}
 ON_THE_WEB = ("http://", "https://", "mailto:")
 
 
@@ -26,7 +24,7 @@ def test_a_link_leads_to_a_file_and_a_heading_of_the_checkout(path: Path) -> Non
     broken = []
     for link in links(path):
         target, _, anchor = link.partition("#")
-        if link.startswith(ON_THE_WEB) or link in DRAWN_APART:
+        if link.startswith(ON_THE_WEB):
             continue
         file = (path.parent / target).resolve() if target else path
         if not file.exists() or (anchor and anchor not in anchors(file)):
