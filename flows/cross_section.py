@@ -128,8 +128,8 @@ def price_session(inputs: SessionInputs) -> PricedSession:
     priced = cross_section(
         quotes, rates=inputs.rates, levels=inputs.levels, session=inputs.session_date, calendar=calendar
     )
-    options = priced.pop(OPTION_ANALYTICS)
-    frames = {table.full_name: frame for table, frame in priced.items()}
+    options = priced[OPTION_ANALYTICS]
+    frames = {table.full_name: frame for table, frame in priced.items() if table is not OPTION_ANALYTICS}
     frames |= _mispriced(quotes, options, slices=priced[SLICE], inputs=inputs, calendar=calendar)
     analytics = write_partition(inputs.partitions, OPTION_ANALYTICS, options)
     stage(inputs.staging, inputs.name, frames=frames, facts={"analytics": analytics.facts})
