@@ -121,6 +121,8 @@ def test_the_wheel_holds_the_three_packages_and_every_sql_file_and_no_test(wheel
     wanted = {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "sql").rglob("*.sql")}
     assert len(wanted) > 25
     assert wanted <= names
+    page = {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "flows" / "page").iterdir()}
+    assert {"flows/page/page.html", "flows/page/page.css", "flows/page/page.js"} <= page <= names
 
 
 def test_the_environment_holds_this_wheel_and_nothing_it_does_not_declare(environment: Path) -> None:
