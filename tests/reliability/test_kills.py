@@ -263,7 +263,8 @@ def test_the_night_to_be_killed_has_acts_of_every_kind_and_changes_what_is_publi
     counts = Counter(act for act, _ in scene.acts)
     assert {*KILLED, "insert"} <= counts.keys()
     completed = completed_copies(scene)
-    assert {scene.acts[number][0] for number in completed} >= {*KILLED, "begin", "committed", "renamed"}
+    # Nothing is on disk of a transaction until it commits: what a kill at a commit leaves is the copy of its begin.
+    assert {scene.acts[number][0] for number in completed} >= {"begin", "write", "fsync", "rename", "remove"}
     with capsys.disabled():
         kinds = ", ".join(f"{count} {act}" for act, count in sorted(counts.items()))
         print(
@@ -281,7 +282,6 @@ def test_a_night_that_ends_before_any_act_leaves_the_old_one_and_the_next_run_co
     assert_copies_are_harmless(night_scene, share, completed=completed_copies(night_scene))
 
 
-@pytest.mark.xfail(reason="failed once since large tables are files of their own; not explained yet", strict=False)
 @pytest.mark.longest
 def test_a_killed_night_leaves_what_the_copies_show_and_the_next_run_completes(
     night_scene: Scene, tmp_path: Path, warm_process: WarmProcess
