@@ -8,17 +8,19 @@ import json
 import os
 import shutil
 import signal
+import stat
 import sys
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from flows import durability, night
 from flows.home import Home
 from flows.night import NightResult
 from flows.settings import read_settings
 from tests.warm_process import WarmProcess
+
+Contents = dict[str, tuple[int, str]]
 
 
 @dataclass(frozen=True)
@@ -76,29 +78,56 @@ def run_order(order: Order) -> NightResult:
     return night.run_nights(home, asked=None, settings=settings, now=now, stages=night.plain_stages())
 
 
-def contents(folder: Path) -> dict[str, tuple[int, str]]:
-    """Return the mode and the hash of every file, and the mode of every folder, by path below `folder`."""
-    return {
-        str(path.relative_to(folder)): (
-            path.stat().st_mode,
-            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder",
-        )
-        for path in folder.rglob("*")
-    }
+def contents(folder: Path, *, finished: dict[tuple[int, int, int], str] | None = None) -> Contents:
+    """Return the mode and the hash of every file, and the mode of every folder, by path below `folder`.
+
+    `finished` remembers the hashes of read-only files by inode, size and time: they are replaced, never written to.
+    """
+    hashes = {} if finished is None else finished
+    found = {}
+    for path in folder.rglob("*"):
+        state = path.lstat()
+        if stat.S_ISDIR(state.st_mode):
+            sha256 = "folder"
+        elif is_finished(path):
+            key = (state.st_ino, state.st_size, state.st_mtime_ns)
+            sha256 = hashes[key] = hashes.get(key) or hash_of(path)
+        else:
+            sha256 = hash_of(path)
+        found[str(path.relative_to(folder))] = (state.st_mode, sha256)
+    return found
+
+
+def hash_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def is_finished(path: Path) -> bool:
+    """Say whether a file is published: read-only, and no draft, which a later run may open again."""
+    return not path.stat().st_mode & stat.S_IWUSR and durability.DRAFT_SUFFIX not in path.name
+
+
+def copy_or_link(source: str, target: str) -> None:
+    """Copy a file; of one that is published, which no run writes to, make a link."""
+    if is_finished(Path(source)):
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
 
 
 def main() -> None:
     """Carry out the order in sys.argv[1] and print the outcome as JSON."""
     order = Order(**json.loads(sys.argv[1]))
     home, acts, copied = Path(order.home), list[tuple[str, str]](), list[int]()
-    last: dict[str, Any] = {}
+    last: Contents = {}
+    finished: dict[tuple[int, int, int], str] = {}
 
     def observe(act: str, path: str) -> None:
         number, dying = len(acts), len(acts) == order.kill_at
         if order.copies and (dying or (order.kill_at is None and number % order.every == 0)):
-            found = contents(home)
+            found = contents(home, finished=finished)
             if found != last:
-                shutil.copytree(home, Path(order.copies) / str(number))
+                shutil.copytree(home, Path(order.copies) / str(number), copy_function=copy_or_link)
                 copied.append(number)
                 last.clear()
                 last.update(found)

@@ -1,8 +1,9 @@
 """A run that ends at any act leaves the night before whole, and the next run ends where an undisturbed one ends.
 
 What a killed process leaves is what the disk shows at that moment. So one night is run that copies its home before
-every act that finds it changed, and each copy is read and completed as if the night had been killed there. That a kill
-leaves just those bytes is shown on one act of every kind, or on all with ALVH_SLOW_TESTS=1.
+every act that finds it changed; each copy is read as if the night had been killed there, and completed by another run.
+Of the many files that are published in one way some are completed. That a kill leaves just those bytes is shown on one
+write, fsync, commit, rename and removal. ALVH_SLOW_TESTS=1 kills a night before every act and completes it.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import os
 import pickle
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -36,7 +37,13 @@ EVERY_KILL = os.environ.get("ALVH_SLOW_TESTS") == "1"
 # The copies of the night are looked at in so many tests, which the processes of a test run share among them.
 N_PARTS = 8
 # Of an import, whose acts are mostly those of a night: one in so many.
-IMPORT_STRIDE = 12
+IMPORT_STRIDE = 18
+# Snapshots and pages are each written in four steps, the same for all: of these copies one in so many is completed, a
+# number without a common factor, so that every step has its turn.
+SAME_STRIDE = 5
+SAME = ("published/snapshots/", "published/reports/")
+PURE = ((reading, "judge"), (cross_section, "cross_section"), (features, "daily_features"))
+KILLED = ("write", "fsync", "commit", "rename", "remove")
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class Scene:
 def memory() -> Iterator[None]:
     """Remember what pure functions answer: most of a hundred nights compute the same from the same."""
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((reading, "judge"), (cross_section, "cross_section"), (features, "daily_features")):
+        for module, name in PURE:
             patch.setattr(module, name, remembered(getattr(module, name)))
         yield
 
@@ -144,10 +151,13 @@ def assert_one_night(scene: Scene, night: Night) -> None:
         assert text in {scene.before.pages.get(name), scene.after.pages.get(name)}, name
 
 
-def assert_next_run_completes(scene: Scene, home: Home, run: Callable[[Order], int]) -> None:
-    """Read what a run that died has left, run again, and compare with the undisturbed run."""
+def assert_old_or_new(scene: Scene, home: Home) -> None:
+    """Read what a run that died has left."""
     assert_one_night(scene, read_night(home.published, parameters=scene.parameters))
 
+
+def assert_next_run_completes(scene: Scene, home: Home, run: Callable[[Order], int]) -> None:
+    """Run again after a run that died, and compare with the undisturbed run."""
     assert run(replace(scene.order, home=str(home.root), now=NEXT_CLOCK)) == 0
     night = read_night(home.published, parameters=scene.parameters)
     assert night.parquet == scene.after.parquet
@@ -172,12 +182,14 @@ def assert_harmless(scene: Scene, numbers: Iterable[int], trial: Callable[[int],
     assert not failures, f"ending before {len(failures)} acts did harm:\n" + "\n".join(failures)
 
 
-def assert_copies_are_harmless(scene: Scene, numbers: Iterable[int]) -> None:
-    """Complete what a run that ended before these acts left, each a copy; the copies are used up."""
+def assert_copies_are_harmless(scene: Scene, numbers: Iterable[int], *, completed: Collection[int]) -> None:
+    """Read what a run that ended before these acts left, each a copy, and complete some; the copies are used up."""
 
     def trial(number: int) -> None:
         home = Home(scene.copies / str(number))
-        assert_next_run_completes(scene, home, run_here)
+        assert_old_or_new(scene, home)
+        if number in completed:
+            assert_next_run_completes(scene, home, run_here)
         shutil.rmtree(home.root)
 
     assert_harmless(scene, numbers, trial)
@@ -199,6 +211,7 @@ def assert_kills_are_harmless(
         doomed = replace(scene.order, home=str(home.root), kill_at=number, copies=str(copies))
         assert carried_out(doomed, warm_process) is None, "the run was not killed"
         assert contents(home.root) == contents(copies / str(number))
+        assert_old_or_new(scene, home)
         assert_next_run_completes(scene, home, run)
         shutil.rmtree(copies)
         shutil.rmtree(home.root)
@@ -206,12 +219,16 @@ def assert_kills_are_harmless(
     assert_harmless(scene, numbers, trial)
 
 
+def completed_copies(scene: Scene) -> set[int]:
+    """Return the copies to complete: all but those of files that are published in one way, and of those a share."""
+    same = [number for number in scene.copied if scene.acts[number][1].startswith(SAME)]
+    return {*scene.copied} - {*same} | {*same[::SAME_STRIDE]}
+
+
 def one_of_each_kind(acts: list[tuple[str, str]]) -> list[int]:
-    """Return the act in the middle of those of each kind (write, fsync, rename, commit ...)."""
-    kinds: dict[str, list[int]] = {}
-    for number, (act, _) in enumerate(acts):
-        kinds.setdefault(act, []).append(number)
-    return sorted(numbers[len(numbers) // 2] for numbers in kinds.values())
+    """Return the act in the middle of those of each kind that the disk has to survive."""
+    numbers = {kind: [number for number, (act, _) in enumerate(acts) if act == kind] for kind in KILLED}
+    return sorted(found[len(found) // 2] for found in numbers.values())
 
 
 @pytest.fixture(scope="module")
@@ -244,10 +261,16 @@ def test_the_night_to_be_killed_has_acts_of_every_kind_and_changes_what_is_publi
     assert {f"{TODAY}.html", "latest.html"} <= scene.after.pages.keys()
     assert scene.before.answers["latest_signal"] != scene.after.answers["latest_signal"]
     counts = Counter(act for act, _ in scene.acts)
-    assert {"write", "fsync", "rename", "commit", "insert", "remove"} <= counts.keys()
+    assert {*KILLED, "insert"} <= counts.keys()
+    completed = completed_copies(scene)
+    # Nothing is on disk of a transaction until it commits: what a kill at a commit leaves is the copy of its begin.
+    assert {scene.acts[number][0] for number in completed} >= {"begin", "write", "fsync", "rename", "remove"}
     with capsys.disabled():
         kinds = ", ".join(f"{count} {act}" for act, count in sorted(counts.items()))
-        print(f"\na night has {len(scene.acts)} acts: {kinds}; before {len(scene.copied)} of them the disk had changed")
+        print(
+            f"\na night has {len(scene.acts)} acts: {kinds}; before {len(scene.copied)} the disk had changed, "
+            f"{len(completed)} of these nights are completed"
+        )
 
 
 @pytest.mark.longest
@@ -255,10 +278,10 @@ def test_the_night_to_be_killed_has_acts_of_every_kind_and_changes_what_is_publi
 def test_a_night_that_ends_before_any_act_leaves_the_old_one_and_the_next_run_completes(
     part: int, night_scene: Scene
 ) -> None:
-    assert_copies_are_harmless(night_scene, night_scene.copied[part::N_PARTS])
+    share = night_scene.copied[part::N_PARTS]
+    assert_copies_are_harmless(night_scene, share, completed=completed_copies(night_scene))
 
 
-@pytest.mark.xfail(reason="failed once since large tables are files of their own; not explained yet", strict=False)
 @pytest.mark.longest
 def test_a_killed_night_leaves_what_the_copies_show_and_the_next_run_completes(
     night_scene: Scene, tmp_path: Path, warm_process: WarmProcess
@@ -306,4 +329,4 @@ def test_an_import_that_ends_on_the_way_leaves_the_old_night_and_the_next_import
     kills = range(0, len(scene.acts), IMPORT_STRIDE)
     numbers = kills if EVERY_KILL else kills[1::4]
     assert_kills_are_harmless(scene, numbers, tmp_path / "killed", warm_process, run=run_here)
-    assert_copies_are_harmless(scene, scene.copied)
+    assert_copies_are_harmless(scene, scene.copied, completed=scene.copied)
