@@ -16,7 +16,14 @@ import polars as pl
 from flows.internal_tables import MADE_FROM_SCHEMA
 from flows.map_sessions import LOADED_TOGETHER, Progress, Runner, batched, map_sessions
 from flows.object_store import Store
-from flows.partition_files import LARGE_TABLES, PartitionFile, read_partition, write_partition
+from flows.partition_files import (
+    LARGE_TABLES,
+    PartitionFile,
+    hand_over,
+    read_partition,
+    shared_partitions,
+    write_partition,
+)
 from flows.settings import COMPUTING, Settings, settings_from
 from flows.staging import RANKED, stage, staged, staged_name
 from flows.warehouse import Warehouse
@@ -106,6 +113,8 @@ def rank_sessions(
     empty = {table.full_name: table.empty() for table in CANDIDATE_TABLES if table not in LARGE_TABLES}
     bare = [RankedSession(day, "", None, empty) for day in sorted({*sessions} - {*inputs}) if day in before]
     due = [item for day, item in sorted(inputs.items()) if before.get(day) != item.name]
+    chains = (file for item in due for file in (item.quotes, item.analytics))
+    hand_over(chains, source=warehouse.partitions, target=shared_partitions(warehouse.partitions, staging))
     found = map_sessions(
         rank_session, due, runner=runner, name=lambda item: f"ranking {item.session_date}", progress=progress
     )
@@ -172,7 +181,7 @@ def _rank_inputs(
             settings=settings[session].model_dump_json(include=set(COMPUTING)),
             settings_sha256=settings[session].sha256,
             staging=staging,
-            partitions=warehouse.partitions,
+            partitions=shared_partitions(warehouse.partitions, staging),
         )
         for session in sessions
         if session in quotes and session in analytics and (session,) in slices
@@ -183,6 +192,7 @@ def _load(warehouse: Warehouse, ranked: Sequence[RankedSession], *, staging: Sto
     """Load the candidates of some sessions in one transaction."""
     sessions = [one.session_date for one in ranked]
     files = [one.scenarios for one in ranked if one.scenarios]
+    hand_over(files, source=shared_partitions(warehouse.partitions, staging), target=warehouse.partitions)
     with warehouse.transaction():
         for table in CANDIDATE_TABLES:
             if table in LARGE_TABLES:
