@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import cast
 
 import polars as pl
@@ -15,8 +16,15 @@ import polars as pl
 from flows.internal_tables import MADE_FROM_SCHEMA
 from flows.map_sessions import LOADED_TOGETHER, Progress, Runner, batched, map_sessions
 from flows.object_store import Store
-from flows.partition_files import LARGE_TABLES, PartitionFile, read_partition, write_partition
-from flows.settings import Settings
+from flows.partition_files import (
+    LARGE_TABLES,
+    PartitionFile,
+    hand_over,
+    read_partition,
+    shared_partitions,
+    write_partition,
+)
+from flows.settings import COMPUTING, Settings, settings_from
 from flows.staging import RANKED, stage, staged, staged_name
 from flows.warehouse import Warehouse
 from transforms.engines.iron_condor import condor_candidates
@@ -49,7 +57,10 @@ CONDOR_LEGS = (
 
 @dataclass(frozen=True)
 class RankInputs:
-    """What the candidates of a session are made from: its chain, priced, and the few numbers known by then."""
+    """What the candidates of a session are made from: its chain, priced, and the few numbers known by then.
+
+    `settings` are those of its night as JSON, since their sections are made when the program starts and cannot be sent.
+    """
 
     session_date: date
     quotes: PartitionFile
@@ -58,7 +69,8 @@ class RankInputs:
     term_structure: pl.DataFrame
     vix: float | None
     variance_ratio: float | None
-    settings: Settings
+    settings: str
+    settings_sha256: str
     staging: Store
     partitions: Store
 
@@ -69,7 +81,7 @@ class RankInputs:
         for frame in (self.slices, self.term_structure):
             digest.update(frame.write_json().encode())
         numbers = json.dumps([self.vix, self.variance_ratio])
-        made_from = (self.quotes.sha256, self.analytics.sha256, digest.hexdigest(), numbers, self.settings.sha256)
+        made_from = (self.quotes.sha256, self.analytics.sha256, digest.hexdigest(), numbers, self.settings_sha256)
         return staged_name(RANKED, str(self.session_date), *made_from)
 
 
@@ -101,6 +113,8 @@ def rank_sessions(
     empty = {table.full_name: table.empty() for table in CANDIDATE_TABLES if table not in LARGE_TABLES}
     bare = [RankedSession(day, "", None, empty) for day in sorted({*sessions} - {*inputs}) if day in before]
     due = [item for day, item in sorted(inputs.items()) if before.get(day) != item.name]
+    chains = (file for item in due for file in (item.quotes, item.analytics))
+    hand_over(chains, source=warehouse.partitions, target=shared_partitions(warehouse.partitions, staging))
     found = map_sessions(
         rank_session, due, runner=runner, name=lambda item: f"ranking {item.session_date}", progress=progress
     )
@@ -125,13 +139,18 @@ def rank_session(inputs: RankInputs) -> RankedSession:
         term_structure=inputs.term_structure,
         vix=inputs.vix,
         variance_ratio=inputs.variance_ratio,
-        settings=inputs.settings,
+        settings=_settings(inputs.settings),
     )
     rows = found.pop(RATIO_SPREAD_SCENARIO)
     scenarios = write_partition(inputs.partitions, RATIO_SPREAD_SCENARIO, rows) if rows.height else None
     frames = {table.full_name: frame for table, frame in found.items()}
     stage(inputs.staging, inputs.name, frames=frames, facts={"scenarios": scenarios.facts if scenarios else None})
     return RankedSession(inputs.session_date, inputs.name, scenarios, frames)
+
+
+@lru_cache(maxsize=4)
+def _settings(text: str) -> Settings:
+    return settings_from(json.loads(text), where="the settings of a session")
 
 
 def _rank_inputs(
@@ -159,9 +178,10 @@ def _rank_inputs(
             term_structure=curves.get((session,), TERM_STRUCTURE.empty()),
             vix=closes.get(session),
             variance_ratio=ratios.get(session),
-            settings=settings[session],
+            settings=settings[session].model_dump_json(include=set(COMPUTING)),
+            settings_sha256=settings[session].sha256,
             staging=staging,
-            partitions=warehouse.partitions,
+            partitions=shared_partitions(warehouse.partitions, staging),
         )
         for session in sessions
         if session in quotes and session in analytics and (session,) in slices
@@ -171,10 +191,11 @@ def _rank_inputs(
 def _load(warehouse: Warehouse, ranked: Sequence[RankedSession], *, staging: Store) -> None:
     """Load the candidates of some sessions in one transaction."""
     sessions = [one.session_date for one in ranked]
+    files = [one.scenarios for one in ranked if one.scenarios]
+    hand_over(files, source=shared_partitions(warehouse.partitions, staging), target=warehouse.partitions)
     with warehouse.transaction():
         for table in CANDIDATE_TABLES:
             if table in LARGE_TABLES:
-                files = [one.scenarios for one in ranked if one.scenarios]
                 warehouse.write_partition_files(table, files, sessions=sessions)
             else:
                 rows = pl.concat([table.empty(), *(one.frames[table.full_name] for one in ranked)])

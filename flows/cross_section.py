@@ -17,7 +17,7 @@ from flows.headline import settings_by_night
 from flows.internal_tables import MADE_FROM_SCHEMA
 from flows.map_sessions import LOADED_TOGETHER, Progress, Runner, batched, map_sessions
 from flows.object_store import Store
-from flows.partition_files import PartitionFile, read_partition, write_partition
+from flows.partition_files import PartitionFile, hand_over, read_partition, shared_partitions, write_partition
 from flows.settings import MispricingSettings, Settings
 from flows.staging import PRICED, stage, staged, staged_name
 from flows.warehouse import Warehouse
@@ -99,6 +99,8 @@ def price_sessions(
     inputs = list(_session_inputs(warehouse, staging=staging, sessions=sessions, settings=settings))
     before = dict(warehouse.read_meta("meta.priced").iter_rows())
     due = [item for item in inputs if before.get(item.session_date) != item.name]
+    shared = shared_partitions(warehouse.partitions, staging)
+    hand_over((item.quotes for item in due if item.quotes), source=warehouse.partitions, target=shared)
     found = map_sessions(
         price_session,
         due,
@@ -207,7 +209,7 @@ def _session_inputs(
             loan_rate=statement_in_force(accounts, session, default=default).margin_loan_rate,
             settings=own.mispricing,
             staging=staging,
-            partitions=warehouse.partitions,
+            partitions=shared_partitions(warehouse.partitions, staging),
         )
 
 
@@ -219,10 +221,11 @@ def _load(warehouse: Warehouse, priced: Sequence[PricedSession], *, staging: Sto
     def together(name: str, empty: pl.DataFrame) -> pl.DataFrame:
         return pl.concat([empty, *(one.frames[name] for one in priced if name in one.frames)])
 
+    files = [one.analytics for one in priced if one.analytics]
+    hand_over(files, source=shared_partitions(warehouse.partitions, staging), target=warehouse.partitions)
     with warehouse.transaction():
         for table in SMALL_TABLES:
             changed |= set(warehouse.write_changes(table, together(table.full_name, table.empty()), sessions=sessions))
-        files = [one.analytics for one in priced if one.analytics]
         changed |= set(warehouse.write_partition_files(OPTION_ANALYTICS, files, sessions=sessions))
         warehouse.replace_findings(
             together(FINDINGS, warehouse.read_meta("meta.finding").clear()),

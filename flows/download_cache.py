@@ -14,6 +14,7 @@ from typing import Any
 from flows.durability import remove_file, replace_file
 from flows.home import Home
 from flows.landing import content_hash
+from flows.storage import landing_store
 
 LAYOUT_VERSION = 1
 PARTS = ("known", "unfinished", "partial")
@@ -54,8 +55,8 @@ class DownloadCache:
         if entry is None:
             return None
         known = Known(**{**entry, "last_session": date.fromisoformat(entry["last_session"])})
-        content = self.home.landing / known.source / known.sha256[:2]
-        return known if any(content.glob(f"{known.sha256}*.zst")) else None
+        there = landing_store(self.home).names(f"{known.source}/{known.sha256[:2]}/{known.sha256}")
+        return known if any(name.endswith(".zst") for name in there) else None
 
     def note_landed(self, url: str, known: Known, *, session_date: date) -> None:
         """Remember an edition that is in landing now, asked for a session; a broken transfer of it is over."""

@@ -115,21 +115,32 @@ def move_file(source: Path, target: Path) -> None:
 
 
 def link_file(source: Path, target: Path, *, mode: int) -> None:
-    """Give `source`, made durable, the second name `target`, over what was there; copy it where links cannot be."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Give `source`, made durable, the second name `target`, over what was there; copy it where links cannot be.
+
+    Raises
+    ------
+    StorageFailed
+        If the folder is not writable; the old file is left as it was.
+    """
     draft = target.with_name(f".{target.name}{DRAFT_SUFFIX}")
-    with open(source, "rb") as stream:
-        announce("fsync", source)
-        os.fsync(stream.fileno())
-        os.fchmod(stream.fileno(), mode)
-    draft.unlink(missing_ok=True)
-    try:
-        os.link(source, draft)
-    except OSError:
-        # Another filesystem, or one without links.
-        replace_file(target, source.read_bytes(), mode=mode)
-        return
-    move_file(draft, target)
+    with stored(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(source, "rb") as stream:
+            announce("fsync", source)
+            os.fsync(stream.fileno())
+            os.fchmod(stream.fileno(), mode)
+        if target.exists() and target.samefile(source):
+            # A killed run linked it. To rename one name of a file over another of the same file would keep both.
+            sync_folder(target.parent)
+            return
+        draft.unlink(missing_ok=True)
+        try:
+            os.link(source, draft)
+        except OSError:
+            # Another filesystem, or one without links.
+            replace_file(target, source.read_bytes(), mode=mode)
+            return
+        move_file(draft, target)
 
 
 def append_line(path: Path, line: bytes) -> None:

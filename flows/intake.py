@@ -18,7 +18,7 @@ from flows.home import Home
 from flows.internal_tables import EDITION_TABLES
 from flows.landing import content_hash, landed_files, landed_size
 from flows.map_sessions import InProcess, Progress, Runner, map_sessions
-from flows.object_store import FolderStore
+from flows.partition_files import hand_over, shared_partitions
 from flows.reading import (
     QUOTES,
     Batch,
@@ -31,6 +31,7 @@ from flows.reading import (
 )
 from flows.settings import Settings
 from flows.snapshot_choice import choose_snapshots
+from flows.storage import landing_store, staging_store
 from flows.warehouse import Warehouse
 from transforms.editions import best_rows, candidates_of, merged_candidates
 from transforms.errors import RefusedFile, StorageFailed
@@ -174,7 +175,8 @@ class _Intake:
 
     @property
     def places(self) -> Places:
-        return Places(self.home, FolderStore(self.home.staging), self.warehouse.partitions)
+        staging = staging_store(self.home)
+        return Places(landing_store(self.home), staging, shared_partitions(self.warehouse.partitions, staging))
 
     def load_landed(self) -> Ingested:
         known = self._known_hashes()
@@ -256,11 +258,13 @@ class _Intake:
         """Load files that were read, all together or not at all, and the sessions of quotes that they change."""
         table = BY_NAME["quarantine.rejected_row"]
         outcomes = [_outcome(read) for read in reads]
+        places = self.places
         chosen = choose_snapshots(
             self.warehouse,
             fresh=pl.concat([read.snapshots for read in reads]),
             landed=[read.landed for read in reads if read.landed],
-            places=self.places,
+            home=self.home,
+            places=places,
             settings=self.settings,
             calendar=self.calendar,
         )
@@ -273,6 +277,7 @@ class _Intake:
                 progress=self.progress,
             )
         )
+        hand_over(files, source=places.partitions, target=self.warehouse.partitions)
         with self.warehouse.transaction():
             self.warehouse.append(table, pl.concat([table.empty(), *(read.rejected for read in reads)]))
             known = self.warehouse.read_meta("meta.rule")
@@ -287,7 +292,7 @@ class _Intake:
         self.result.files += outcomes
         for read in reads:
             if read.landed:
-                self.places.staging.remove(staged_reading(read.landed))
+                places.staging.remove(staged_reading(read.landed))
 
 
 def _batches(deliveries: Sequence[Delivery], *, sizes: Sequence[int]) -> Iterator[tuple[Delivery, ...]]:

@@ -12,14 +12,12 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import islice
 from multiprocessing import connection, get_context, parent_process
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 from transforms.errors import AlvhError, UsageError
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -169,18 +167,18 @@ class DaskWorkers:
     Workers on other hosts read and write what this process does: the folders must be shared, or on s3://.
     """
 
-    def __init__(self, address: str | None, *, n_workers: int) -> None:
+    def __init__(self, address: str | None, *, n_workers: int, patience_seconds: float = 30.0) -> None:
         try:
-            import distributed
+            distributed: Any = import_module("distributed")
         except ImportError as error:
             raise UsageError('Dask is not installed: pip install "alvh[dask]"') from error
-        self._cluster = None
+        self._cluster: Any = None
         if address is None:
             self._cluster = distributed.LocalCluster(
                 n_workers=n_workers, threads_per_worker=1, processes=True, dashboard_address=None, env=ONE_THREAD
             )
         try:
-            self._client: Client = distributed.Client(address or self._cluster)
+            self._client: Any = distributed.Client(address or self._cluster, timeout=patience_seconds)
         except (OSError, ValueError) as error:
             raise UsageError(f"no Dask scheduler answers at {address}: {error}") from error
         self.n_workers = max(1, len(self._client.scheduler_info()["workers"]))

@@ -21,12 +21,13 @@ from flows.home import Home
 from flows.intake import Ingested, ingest_inbox, ingest_paths
 from flows.journal import load_journal
 from flows.map_sessions import InProcess, Progress, Runner
-from flows.object_store import FolderStore
 from flows.publication import Publication, newest_core_session, publish_changes, published_nights
+from flows.published_copy import copy_published
 from flows.runs import RunRecord, close_run, open_run, record_outcome
 from flows.settings import Settings, read_settings
+from flows.storage import copy_store, staging_store
 from flows.warehouse import Warehouse
-from transforms.errors import DataError, UsageError
+from transforms.errors import DataError, StorageFailed, UsageError
 from transforms.schemas import SIGNAL_DAILY
 from transforms.sessions import INDEX_CLOSE, NEW_YORK, UTC
 
@@ -151,7 +152,7 @@ def analyze(
     with Warehouse(home.warehouse) as warehouse:
         analyzed = analyze_sessions(
             warehouse,
-            staging=FolderStore(home.staging),
+            staging=staging_store(home),
             sessions=sessions,
             settings=settings,
             calendar=trading_calendar(),
@@ -236,7 +237,19 @@ def publish(
             home, warehouse, settings=settings, nights=new, revised=revised, validation=outcomes, now=now
         )
         close_run(warehouse)
+    _copy(home, publication)
     return publication
+
+
+def _copy(home: Home, publication: Publication) -> None:
+    """Copy what is published to where the settings say; a copy that fails is told, and completed by the next."""
+    store = copy_store(home)
+    if store is None:
+        return
+    try:
+        publication.copied = copy_published(home.published, store)
+    except StorageFailed as error:
+        publication.failed_pages.append(f"The copy of what is published is not complete: {error}.")
 
 
 def run_nights(home: Home, *, asked: date | None, settings: Settings, now: datetime, stages: Stages) -> NightResult:

@@ -5,7 +5,7 @@ workers write and read the files themselves, and publishing a session is a link 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -71,3 +71,24 @@ def read_partition(store: Store, record: PartitionFile, *, columns: Sequence[str
             "run `alvh rebuild`, which makes them again from landing"
         )
     return pl.read_parquet(payload, columns=wanted)
+
+
+def shared_partitions(partitions: Store, staging: Store) -> Store:
+    """Return where workers write and read partition files: beside staging if that is on S3, else the home's own."""
+    return staging.below("partitions") if staging.local is None else partitions
+
+
+def hand_over(records: Iterable[PartitionFile], *, source: Store, target: Store) -> None:
+    """Copy files to another store, if it is another and lacks them."""
+    if source == target:
+        return
+    for record in records:
+        if target.exists(record.name):
+            continue
+        payload = source.read(record.name)
+        if payload is None:
+            raise DataError(
+                f"the rows of {record.table_name} for {record.session_date} are gone ({record.name}); "
+                "run the command again: they are made again from landing"
+            )
+        target.write(record.name, payload, durable=False)

@@ -10,7 +10,6 @@ from typing import Any
 from flows import ledger
 from flows.durability import DRAFT_SUFFIX, announce, move_file, remove_file, replace_file, sync_folder
 from flows.home import Home, locked
-from flows.object_store import FolderStore
 from flows.partition_files import LARGE_TABLES
 from flows.provenance import code_version
 from flows.published_night import read_night, read_published_night
@@ -19,6 +18,7 @@ from flows.retention import REVISION_FORMAT
 from flows.settings import Settings
 from flows.snapshots import READ_ONLY, SnapshotFile, partition_path, publish_partition_file, write_snapshot
 from flows.staging import STAGED_KINDS
+from flows.storage import staging_store
 from flows.warehouse import Warehouse
 from transforms.errors import DataError
 from transforms.schemas import FUTURES_SETTLEMENT, INDEX_LEVEL, OPTION_QUOTE, TABLES, partition_of
@@ -39,6 +39,7 @@ class Publication:
     revised_sessions: list[date] = field(default_factory=list)
     pages: list[Path] = field(default_factory=list)
     failed_pages: list[str] = field(default_factory=list)
+    copied: list[str] = field(default_factory=list)
     stray_wal_removed: bool = False
 
 
@@ -182,8 +183,8 @@ def _sweep(home: Home, warehouse: Warehouse) -> None:
     for name in warehouse.partitions.names():
         if name not in used:
             warehouse.partitions.remove(name)
-    staging = FolderStore(home.staging)
-    for kind in STAGED_KINDS:
+    staging = staging_store(home)
+    for kind in (*STAGED_KINDS, *(["partitions"] if staging.local is None else [])):
         for name in staging.names(f"{kind}/"):
             staging.remove(name)
 

@@ -15,9 +15,8 @@ import polars as pl
 from flows.calendar import trading_calendar
 from flows.deliveries import read_delivered
 from flows.expectations import judge
-from flows.home import Home
 from flows.internal_tables import RULE_SCHEMA
-from flows.landing import LandedFile, content_hash, land_file, read_landed
+from flows.landing import LandedFile, content_hash, land_in, read_from
 from flows.object_store import Store
 from flows.partition_files import PartitionFile, write_partition
 from flows.receipt import rows_after_receipt
@@ -37,9 +36,9 @@ RULES = "rules"
 
 @dataclass(frozen=True)
 class Places:
-    """Where workers find and leave things: the home (landing), the staging store and that of partition files."""
+    """Where workers find and leave things: landing, staging and the store of partition files."""
 
-    home: Home
+    landing: Store
     staging: Store
     partitions: Store
 
@@ -116,7 +115,7 @@ def read_batch(batch: Batch) -> list[FileRead]:
             found[delivery.sha256] = kept
             continue
         try:
-            fresh.append(_read(delivery, batch.places.home, calendar=calendar))
+            fresh.append(_read(delivery, batch.places.landing, calendar=calendar))
         except (RefusedFile, UnrecognizedFile) as error:
             found[delivery.sha256] = _refused(delivery, str(error))
         except OSError as error:
@@ -172,15 +171,15 @@ def _quotes_of(kind: str) -> str:
     return f"{QUOTES} {kind}"
 
 
-def _read(delivery: Delivery, home: Home, *, calendar: TradingCalendar) -> tuple[LandedFile, Reading]:
+def _read(delivery: Delivery, landing: Store, *, calendar: TradingCalendar) -> tuple[LandedFile, Reading]:
     if delivery.landed is not None:
-        return delivery.landed, _reading(delivery.name, read_landed(home, delivery.landed), calendar)[1]
+        return delivery.landed, _reading(delivery.name, read_from(landing, delivery.landed), calendar)[1]
     assert delivery.path is not None
     delivered = read_delivered(delivery.path, follow_links=delivery.follow_links)
     if content_hash(delivered.payload) != delivery.sha256:
         raise RefusedFile(f"{delivery.name} changed while it was read; import it again when it is complete")
     source, reading = _reading(delivery.name, delivered.payload, calendar)
-    landed = land_file(home, delivered.payload, source=source, name=delivery.name, received_at=delivered.received_at)
+    landed = land_in(landing, delivered.payload, source=source, name=delivery.name, received_at=delivered.received_at)
     return landed, reading
 
 

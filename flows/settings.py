@@ -95,6 +95,14 @@ class PublishSettings(Section):
     catch_up_sessions: int = Field(20, ge=1, le=250, description="Nights one `alvh run` makes up at most.")
 
 
+class StorageSettings(Section):
+    """Where workers on other hosts find files; a folder or s3://bucket/prefix each. Read from alvh.toml alone."""
+
+    landing: str | None = Field(None, description="Raw files; landing/ of the home if not set.")
+    staging: str | None = Field(None, description="What workers hand to the writer; staging/ of the home if not set.")
+    published_copy: str | None = Field(None, description="Where published/ is copied after each publication.")
+
+
 class FeedSettings(Section):
     """Where `alvh fetch` downloads from, and how politely."""
 
@@ -149,6 +157,7 @@ class Settings(BaseSettings):
     decisions: DecisionSettings = DecisionSettings()
     book: BookSettings = BookSettings()
     publish: PublishSettings = PublishSettings()
+    storage: StorageSettings = StorageSettings()
     feeds: FeedSettings = FeedSettings()
     alerts: AlertSettings = AlertSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -187,7 +196,7 @@ def read_settings(home: Home) -> Settings:
     UsageError
         Naming each wrong key, its value and what is allowed.
     """
-    return settings_from(_toml(home), where=str(home.settings_file))
+    return settings_from(settings_file_content(home), where=str(home.settings_file))
 
 
 def settings_from(content: dict[str, Any], *, where: str) -> Settings:
@@ -202,7 +211,8 @@ def settings_from(content: dict[str, Any], *, where: str) -> Settings:
         raise UsageError(f"{where}: {len(lines)} wrong settings\n" + "\n".join(lines)) from error
 
 
-def _toml(home: Home) -> dict[str, Any]:
+def settings_file_content(home: Home) -> dict[str, Any]:
+    """Return alvh.toml as it is parsed; nothing if there is none."""
     if not home.settings_file.exists():
         return {}
     try:

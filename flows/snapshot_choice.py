@@ -6,6 +6,7 @@ from datetime import date
 
 import polars as pl
 
+from flows.home import Home
 from flows.internal_tables import SNAPSHOT_SCHEMA
 from flows.landing import LandedFile, landed_files
 from flows.reading import ChosenSnapshot, Places, SessionChoice
@@ -35,6 +36,7 @@ def choose_snapshots(
     *,
     fresh: pl.DataFrame,
     landed: Sequence[LandedFile],
+    home: Home,
     places: Places,
     settings: Settings,
     calendar: TradingCalendar,
@@ -54,7 +56,7 @@ def choose_snapshots(
     changed = after.filter(pl.col("session_date").is_in(sessions))
     files = {file.sha256: file for file in landed}
     if not set(changed["source_sha256"].to_list()) <= set(files):
-        files |= {file.sha256: file for file in landed_files(places.home)}
+        files |= {file.sha256: file for file in landed_files(home)}
     choices = []
     for (session,), rows in changed.group_by("session_date", maintain_order=True):
         parts = tuple(

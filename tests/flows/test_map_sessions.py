@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.map_sessions import InProcess, Runner, SpawnedProcesses, WorkerDied, map_sessions, open_runner
+from flows.map_sessions import DaskWorkers, InProcess, Runner, SpawnedProcesses, WorkerDied, map_sessions, open_runner
 from tests.flows import mapped_calls
 from transforms.errors import UsageError
 
@@ -108,3 +108,21 @@ def test_an_address_without_dask_is_wrong_use() -> None:
         open_runner("processes", dask_address="tcp://127.0.0.1:1"),
     ):
         pass
+
+
+def test_dask_workers_are_other_processes_whose_deaths_cost_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    with open_runner("dask", n_workers=2) as runner:
+        found = list(map_sessions(mapped_calls.who, range(N), runner=runner, name=str))
+        assert [number for number, _, _ in found] == list(range(N))
+        assert os.getpid() not in {pid for _, pid, _ in found}
+        assert {threads for _, _, threads in found} == {"1"}
+        items = [(tmp_path, number) for number in range(N)]
+        assert list(map_sessions(mapped_calls.dies_once, items, runner=runner, name=str)) == list(range(N))
+        assert (tmp_path / "died").exists()
+
+
+def test_a_scheduler_that_does_not_answer_is_wrong_use() -> None:
+    pytest.importorskip("distributed")
+    with pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
+        DaskWorkers("tcp://127.0.0.1:1", n_workers=1, patience_seconds=1)

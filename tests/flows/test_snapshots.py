@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows.durability import link_file
 from flows.snapshots import SnapshotFile, parquet_bytes, partition_path, write_snapshot
 from transforms.errors import SchemaMismatch
 from transforms.schemas import INDEX_LEVEL, JOURNAL, OPTION_QUOTE
@@ -87,3 +88,17 @@ def test_a_partition_without_rows_is_withdrawn_and_kept(tmp_path: Path) -> None:
     assert write(tmp_path, levels(), before=first) is None
     assert not (tmp_path / YEAR).exists()
     assert (tmp_path / "revisions" / "r1" / YEAR).read_bytes() == old
+
+
+def test_a_file_linked_by_a_run_that_was_killed_is_linked_again_without_a_leftover(tmp_path: Path) -> None:
+    source, target = tmp_path / "kept.parquet", tmp_path / "published" / "part-0.parquet"
+    source.write_bytes(b"rows")
+    for _ in range(2):
+        link_file(source, target, mode=0o444)
+        assert [path.name for path in target.parent.iterdir()] == ["part-0.parquet"]
+        assert target.read_bytes() == b"rows"
+    other = tmp_path / "changed.parquet"
+    other.write_bytes(b"other rows")
+    link_file(other, target, mode=0o444)
+    assert [path.name for path in target.parent.iterdir()] == ["part-0.parquet"]
+    assert (source.read_bytes(), target.read_bytes()) == (b"rows", b"other rows")

@@ -1,5 +1,7 @@
 """One home, however its sessions were computed, and whoever was killed on the way: the same bytes."""
 
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -13,9 +15,12 @@ import pytest
 
 from flows import intake, night
 from flows.home import Home, prepare_home
-from flows.map_sessions import InProcess, Progress, Runner, SpawnedProcesses
+from flows.landing import landed_files
+from flows.map_sessions import InProcess, Progress, Runner, SpawnedProcesses, open_runner
 from flows.night import NightResult
+from flows.object_store import open_store
 from flows.settings import Settings
+from tests.flows.s3_server import s3_bucket
 from tests.flows.small_home import snapshot_hashes
 from tests.small_market import SmallMarket, small_market
 from transforms.sessions import TradingCalendar
@@ -87,6 +92,35 @@ def test_two_processes_make_the_bytes_of_one(
     home = delivered(market, tmp_path / "home")
     backfilled(home, workers)
     assert snapshot_hashes(home.published) == snapshot_hashes(alone.published)
+
+
+def test_dask_makes_the_bytes_of_one_process(alone: Home, market: SmallMarket, tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    home = delivered(market, tmp_path / "home")
+    with open_runner("dask", n_workers=2) as runner:
+        backfilled(home, runner)
+    assert snapshot_hashes(home.published) == snapshot_hashes(alone.published)
+
+
+def test_landing_and_staging_on_s3_make_the_bytes_of_a_folder(alone: Home, market: SmallMarket, tmp_path: Path) -> None:
+    home = delivered(market, tmp_path / "home")
+    with s3_bucket() as bucket:
+        lines = [f'{name} = "{bucket}/{name}"' for name in ("landing", "staging", "published_copy")]
+        home.settings_file.write_text("\n".join(["[storage]", *lines, ""]))
+        with SpawnedProcesses(2) as runner:
+            result = backfilled(home, runner)
+        assert snapshot_hashes(home.published) == snapshot_hashes(alone.published)
+        assert landed_files(home) == landed_files(alone)
+        assert list(home.landing.rglob("*.zst")) == []
+        assert open_store(f"{bucket}/staging").names() == []
+        copy = open_store(f"{bucket}/published_copy")
+        latest = json.loads(copy.read("manifests/latest.json") or b"")
+        assert latest == json.loads((home.published / "manifests" / "latest.json").read_text())
+        for entry in latest["files"]:
+            assert hashlib.sha256(copy.read(entry["path"]) or b"").hexdigest() == entry["sha256"]
+        assert copy.read("alvh.duckdb") == (home.published / "alvh.duckdb").read_bytes()
+        assert result.publication is not None
+        assert result.publication.copied[-1] == "manifests/latest.json"
 
 
 def test_nights_run_one_by_one_make_the_bytes_of_a_backfill(alone: Home, market: SmallMarket, tmp_path: Path) -> None:
