@@ -68,7 +68,8 @@ def _drawn(sheets: tuple[Sheet, ...], mutations: dict, number: int, rng: Random,
         name = names[len(found) % len(names)]
         for sheet in rng.sample(sheets, len(sheets)):
             file = mutations[name](sheet, rng)
-            if file is not None:
+            # A draw of the very form that the file has is no mutation.
+            if file is not None and (file.name, file.payload) != (sheet.name, sheet.payload()):
                 found.append(Trial(start + len(found), name, sheet, file))
                 break
         else:
