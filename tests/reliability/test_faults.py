@@ -12,6 +12,7 @@ import pytest
 
 from flows import durability
 from flows.home import Home
+from tests.reliability.failing_calls import compiled, trials_of
 from tests.reliability.faulty_nights import (
     ACTS_THAT_TOUCH_THE_DISK,
     FAULTS,
@@ -107,3 +108,13 @@ def test_a_full_disk_during_publish_leaves_the_old_night_and_the_next_run_comple
     assert trial.error is not None
     assert "No space left on device" in trial.error
     assert "free some space" in trial.error
+
+
+@pytest.mark.skipif(not SLOW, reason="takes minutes; set ALVH_SLOW_TESTS=1 to fail a spread of a night's system calls")
+def test_a_night_whose_system_calls_fail_leaves_the_old_one_and_the_next_run_completes(tmp_path: Path) -> None:
+    library = compiled(tmp_path)
+    if library is None:
+        pytest.skip("no C compiler to build the failing disk with")
+    rows = trials_of(library, 40)
+    assert len(rows) >= 8
+    assert [row for row in rows if row["broken"]] == []
