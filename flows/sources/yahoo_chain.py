@@ -132,7 +132,6 @@ def _snapshot(newest: datetime, *, calendar: TradingCalendar) -> Snapshot:
     """Return the session of the newest trade, and whether the quotes beside it are those of its close."""
     wall = newest.replace(tzinfo=UTC).astimezone(NEW_YORK).replace(tzinfo=None)
     day = wall.date()
-    if calendar.is_session(day):
-        if index_close(day, calendar=calendar) <= wall.time() < OVERNIGHT_START:
-            return Snapshot(day, option_close(day, calendar=calendar), "close")
+    if calendar.is_session(day) and index_close(day, calendar=calendar) <= wall.time() < OVERNIGHT_START:
+        return Snapshot(day, option_close(day, calendar=calendar), "close")
     return snapshot_of_stamp(wall, calendar=calendar)
