@@ -8,6 +8,7 @@ C compiler). Of N system calls one is failed. Faults are dealt out in turn.
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -31,6 +32,7 @@ def failed_acts(folder: Path) -> list[dict[str, object]]:
             code=FAULTS[fault][0],
         )
         call = " ".join(night.acts[number])
+        print("act", number, call, fault, trial.broken or "no harm", file=sys.stderr, flush=True)
         found.append({"call": call, "fault": fault, "error": trial.error, "broken": list(trial.broken)})
     return found
 

@@ -53,8 +53,8 @@ def campaign(folder: Path) -> list[tuple[Trial, Verdict | str]]:
             verdict = f"{type(error).__name__}: {error}"
         found.append((trial, verdict))
         shutil.rmtree(scratch, ignore_errors=True)
-        if sys.stderr.isatty():
-            print(f"\r{trial.number + 1}", end="", file=sys.stderr)
+        told = "crashed" if isinstance(verdict, str) else "as planted" if verdict.caught else "MISSED"
+        print(trial.number, trial.mutation, trial.sheet.kind, told, file=sys.stderr, flush=True)
     return found
 
 
