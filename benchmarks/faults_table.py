@@ -100,13 +100,13 @@ def _mutations() -> list[str]:
         return [NOT_RUN.format("mutation_campaign", "mutations")]
     share = 100 * told["n_harmful_as_planted"] / told["n_harmful"]
     lines = [
-        f"{told['n_harmless']} harmless files: {told['n_harmless_identical']} loaded rows identical to the plain file's. "
+        f"{told['n_harmless']} harmless files: {told['n_harmless_identical']} loaded rows identical to the plain ones. "
         f"{told['n_harmful']} damaged files: {told['n_harmful_as_planted']} ({share:.1f} %) refused or quarantined for "
         f"what was planted. {told['n_crashed']} crashed. {told['n_unbalanced']} where rows loaded and rejected are not "
         f"the rows read. {told['cpu_seconds']} CPU seconds.",
         "",
-        "A damaged line counts as caught where exactly the damaged lines are quarantined, each under a rule that names the",
-        "damage; a damaged file where its refusal names it.",
+        "A damaged line counts as caught where exactly the damaged lines are quarantined, each under a rule that",
+        "names the damage; a damaged file where its refusal names it.",
         "",
         "| mutation | what | files | as planted |",
         "|---|---|---|---|",
@@ -136,8 +136,8 @@ def _disk() -> list[str]:
     faults = sorted({fault for part in ("acts", "calls") for fault in told.get(part, {}).get("by_fault", {})})
     lines += [
         "",
-        f"Faults, in turn: {', '.join(faults)}. No harm: the old night whole and readable, an error (where there is one)",
-        "that names the place, the reason and the remedy, and a next run that ends with the bytes of one undisturbed.",
+        f"Faults, in turn: {', '.join(faults)}. No harm: the old night whole and readable, an error (where there",
+        "is one) that names the place, the reason and the remedy, and a next run that ends as an undisturbed one.",
     ]
     for part in ("acts", "calls"):
         for row in told.get(part, {}).get("broken", []):
@@ -151,8 +151,8 @@ def _soak() -> list[str]:
         return [NOT_RUN.format("soak", "soak")]
     first, last = told["resident_mb_first_last"]
     return [
-        f"{told['nights']:,} nights in {told['runs']:,} runs of {told['nights_a_run']}, {told['cpu_seconds_a_night']} CPU "
-        f"seconds a night; {told['nights_published']:,} manifests.",
+        f"{told['nights']:,} nights in {told['runs']:,} runs of {told['nights_a_run']}, "
+        f"{told['cpu_seconds_a_night']} CPU seconds a night; {told['nights_published']:,} manifests.",
         f"Resident memory {first:g} MiB after the first run, {last:g} after the last; slope after the warm-up "
         f"{told['memory_slope_mb_per_1000_nights']:g} MiB per 1,000 nights.",
         f"{told['published_files']:,} published files, {told['home_mb']:g} MiB in all; "
