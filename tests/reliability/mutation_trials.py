@@ -11,8 +11,9 @@ import polars as pl
 
 from flows import night
 from flows.home import Home, prepare_home
+from flows.internal_tables import EDITION_TABLES
 from flows.settings import Settings
-from flows.warehouse import EDITION_TABLES, Warehouse
+from flows.warehouse import Warehouse
 from tests.reliability.file_damage import FILE_DAMAGES
 from tests.reliability.harmless_mutations import DRESSES, Dressed
 from tests.reliability.line_damage import LINE_DAMAGES, Damaged
