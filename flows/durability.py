@@ -55,6 +55,11 @@ def storage_message(path: Path | str, reason: str, code: int | None = None) -> s
     )
 
 
+def is_of_the_disk(error: BaseException) -> bool:
+    """Return whether an error is the operating system's about a file, whichever library tells it and as what."""
+    return isinstance(error, OSError) or any(os.strerror(code) in str(error) for code in ADVICE)
+
+
 @contextmanager
 def stored(path: Path | str) -> Iterator[None]:
     """Turn an error of the operating system about `path` into one that says what to do.

@@ -4,9 +4,17 @@ The sections of the rules are made from the rules' own declarations, so that a p
 """
 
 from dataclasses import MISSING, fields
-from typing import Any, Literal, cast, get_type_hints
+from typing import Any, Literal, cast, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from transforms.engines.iron_condor import CondorSettings
 from transforms.engines.ratio_spread import RatioSpreadSettings, require_tail_hedge
@@ -23,7 +31,15 @@ SHARED_PARAMETERS = {("roll_due", "roll_days_before_expiry")}
 class Section(BaseModel):
     """A section of alvh.toml: an unknown key is an error, a value cannot be changed after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_number_is_true(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = cls.model_fields[info.field_name].annotation if info.field_name else None
+        if isinstance(value, bool) and kind is not bool and bool not in get_args(kind):
+            raise ValueError("true and false are no numbers and no texts")
+        return value
 
 
 class AccountSettings(Section):

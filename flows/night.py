@@ -29,7 +29,7 @@ from flows.storage import copy_store, staging_store
 from flows.warehouse import Warehouse
 from transforms.errors import DataError, StorageFailed, UsageError
 from transforms.schemas import SIGNAL_DAILY
-from transforms.sessions import INDEX_CLOSE, NEW_YORK, UTC
+from transforms.sessions import NEW_YORK, UTC, index_close
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,8 @@ def due_sessions(
         )
     if asked is not None:
         return [asked]
-    today = local.date() if local.time() >= INDEX_CLOSE else calendar.before(local.date())
+    has_closed = local.time() >= index_close(local.date(), calendar=calendar)
+    today = local.date() if has_closed else calendar.before(local.date())
     newest = min(newest, today)
     nights = published_nights(home.published)
     if not nights:

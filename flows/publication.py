@@ -20,7 +20,7 @@ from flows.snapshots import READ_ONLY, SnapshotFile, partition_path, publish_par
 from flows.staging import STAGED_KINDS
 from flows.storage import staging_store
 from flows.warehouse import Warehouse
-from transforms.errors import DataError
+from transforms.errors import DataError, StorageFailed
 from transforms.schemas import FUTURES_SETTLEMENT, INDEX_LEVEL, OPTION_QUOTE, TABLES, partition_of
 from transforms.table_schema import Table
 
@@ -120,7 +120,7 @@ def _publish_pages(
             night = read_night(warehouse.connection, session, archive=home.published)
             manifest = read_manifest(home.published, session)
             path = write_report(home.published, night, manifest, newest=session == known[-1], revision=revision)
-        except OSError:
+        except (OSError, StorageFailed):
             raise
         except Exception as error:
             result.failed_pages.append(

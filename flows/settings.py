@@ -7,10 +7,12 @@ Prefect blocks of their own.
 import hashlib
 import json
 import tomllib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from flows.engine_settings import (
     AccountSettings,
@@ -24,10 +26,15 @@ from flows.engine_settings import (
     rule_parameters,
 )
 from flows.home import Home
+from flows.settings_errors import shown, wrong_setting
 from flows.sources import SOURCE_MODULES
 from transforms.errors import UsageError
 from transforms.rules.rule import Parameters
 
+ENVIRONMENT_PREFIX = "ALVH__"
+# No variable's name can hold this character.
+NO_ENVIRONMENT = "="
+WEB_ADDRESS = r"^https?://\S+$"
 # Sections that decide numbers; a change of the others is no break in a series.
 COMPUTING = (
     "sources", "indicators", "gates", "mispricing", "account", "fees", "condor", "second_engine", "rules", "decisions",
@@ -106,11 +113,14 @@ class StorageSettings(Section):
 class FeedSettings(Section):
     """Where `alvh fetch` downloads from, and how politely."""
 
-    option_chain: str = "https://cdn.cboe.com/api/global/delayed_quotes/options"
-    vx_contract: str = "https://cdn.cboe.com/data/us/futures/market_statistics/historical_data/VX"
-    index_history: str = "https://cdn.cboe.com/api/global/us_indices/daily_prices"
-    treasury: str = (
-        "https://home.treasury.gov/resource-center/data-chart-center/interest-rates/daily-treasury-rates.csv"
+    option_chain: str = Field("https://cdn.cboe.com/api/global/delayed_quotes/options", pattern=WEB_ADDRESS)
+    vx_contract: str = Field(
+        "https://cdn.cboe.com/data/us/futures/market_statistics/historical_data/VX", pattern=WEB_ADDRESS
+    )
+    index_history: str = Field("https://cdn.cboe.com/api/global/us_indices/daily_prices", pattern=WEB_ADDRESS)
+    treasury: str = Field(
+        "https://home.treasury.gov/resource-center/data-chart-center/interest-rates/daily-treasury-rates.csv",
+        pattern=WEB_ADDRESS,
     )
     vx_weeklies: bool = Field(False, description="Whether weekly VX contracts are downloaded too.")
     fetch_in_nightly: bool = Field(False, description="Whether a night downloads before it reads the inbox.")
@@ -135,15 +145,17 @@ class AlertSettings(Section):
 class RetentionSettings(Section):
     """What `alvh prune` drops, in days; landing and ledger are never dropped."""
 
-    revisions_days: int = Field(90, ge=0)
-    reports_days: int = Field(730, ge=0)
-    logs_days: int = Field(90, ge=0)
+    revisions_days: int = Field(90, ge=0, le=36_500)
+    reports_days: int = Field(730, ge=0, le=36_500)
+    logs_days: int = Field(90, ge=0, le=36_500)
 
 
 class Settings(BaseSettings):
     """Everything a user can set."""
 
-    model_config = SettingsConfigDict(env_prefix="ALVH__", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
 
     sources: SourceSettings = SourceSettings()
     indicators: IndicatorSettings = IndicatorSettings()
@@ -196,26 +208,60 @@ def read_settings(home: Home) -> Settings:
     UsageError
         Naming each wrong key, its value and what is allowed.
     """
-    return settings_from(settings_file_content(home), where=str(home.settings_file))
+    where = home.settings_file
+    content = settings_file_content(home)
+    settings = _validated(content, where=str(where), prefix=ENVIRONMENT_PREFIX)
+    unknown = [name for name in settings.sources.order if name not in SOURCE_MODULES]
+    if unknown or len(set(settings.sources.order)) < len(settings.sources.order):
+        raise UsageError(
+            f"{where}: sources.order = {shown(settings.sources.order)}: each name once, of {', '.join(SOURCE_MODULES)}"
+        )
+    return settings
 
 
 def settings_from(content: dict[str, Any], *, where: str) -> Settings:
-    """Return the settings of a parsed alvh.toml; `where` is named in errors."""
+    """Return settings as they were recorded, whatever the environment says now; `where` is named in errors."""
+    return _validated(content, where=where, prefix=NO_ENVIRONMENT)
+
+
+def _validated(content: dict[str, Any], *, where: str, prefix: str) -> Settings:
+    known = {name: value for name, value in content.items() if name in Settings.model_fields}
+    # Handed on, a name like _env_file would change how settings are read.
+    wrong: list[Mapping[str, Any]] = [
+        {"loc": (name,), "input": value, "type": "extra_forbidden", "msg": "there is no such section"}
+        for name, value in content.items()
+        if name not in known
+    ]
+    cause = None
     try:
-        return Settings(**content)
+        settings = Settings(**known, _env_prefix=prefix)
     except ValidationError as error:
-        lines = [
-            f"  {'.'.join(str(part) for part in issue['loc'])} = {issue.get('input')!r}: {issue['msg']}"
-            for issue in error.errors()
-        ]
-        raise UsageError(f"{where}: {len(lines)} wrong settings\n" + "\n".join(lines)) from error
+        wrong, cause = [*wrong, *error.errors()], error
+    except SettingsError as error:
+        raise UsageError(
+            f"an environment variable that begins with {prefix} cannot be read ({error}): set single keys, like "
+            f"{prefix}PUBLISH__SERVING_SESSIONS=60, or a whole section as JSON"
+        ) from error
+    if wrong:
+        lines = [wrong_setting(issue, model=Settings, prefix=prefix) for issue in wrong]
+        raise UsageError(f"{where}: {len(lines)} wrong settings\n" + "\n".join(lines)) from cause
+    return settings
 
 
 def settings_file_content(home: Home) -> dict[str, Any]:
-    """Return alvh.toml as it is parsed; nothing if there is none."""
-    if not home.settings_file.exists():
+    """Return alvh.toml as it is parsed; nothing if there is none.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read or is no TOML.
+    """
+    path = home.settings_file
+    if not path.exists():
         return {}
     try:
-        return tomllib.loads(home.settings_file.read_text())
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{home.settings_file} is not valid TOML: {error}") from error
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from error

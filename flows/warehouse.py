@@ -5,7 +5,6 @@ which is why people read published/alvh.duckdb instead. Of tables with more than
 which file has which session (`partition_files`); reading and writing them looks the same from outside.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -17,7 +16,7 @@ import duckdb
 import polars as pl
 
 from flows import durability
-from flows.durability import ADVICE, storage_message
+from flows.durability import is_of_the_disk, storage_message
 from flows.internal_tables import CHECKED_SCHEMA, FINDING_SCHEMA, PARTITION_FILE_SCHEMA, internal_tables
 from flows.object_store import FolderStore, Store
 from flows.partition_files import LARGE_TABLES, PartitionFile, read_partition, write_partition
@@ -58,8 +57,8 @@ class Warehouse(Summaries):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         with suppress(duckdb.Error):
             self.connection.close()
-        # What the disk does to DuckDB is told like what it does to files; other errors are faults of this program.
-        if isinstance(error, (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException, OSError)):
+        # DuckDB tells of a full disk as an IO, a transaction or a fatal error; others are faults of this program.
+        if isinstance(error, (duckdb.Error, OSError)) and is_of_the_disk(error):
             raise StorageFailed(storage_message(self.path, str(error).splitlines()[0])) from error
 
     @contextmanager
@@ -430,7 +429,7 @@ def _not_opened(path: Path, error: Exception) -> AlvhError:
     said = str(error).splitlines()[0]
     if "Conflicting lock" in said:
         return DataError(f"{path} is open in another program ({said}); close it and run this again")
-    if isinstance(error, OSError) or any(os.strerror(code) in said for code in ADVICE):
+    if is_of_the_disk(error):
         return StorageFailed(storage_message(path, said))
     return DataError(f"{path} cannot be opened ({said}); it is disposable: `alvh rebuild` makes it again")
 

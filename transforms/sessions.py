@@ -146,6 +146,11 @@ def option_close(day: date, *, calendar: TradingCalendar) -> datetime:
     return to_utc(day, OPTION_HALF_DAY_CLOSE if calendar.is_early_close(day) else OPTION_CLOSE)
 
 
+def index_close(day: date, *, calendar: TradingCalendar) -> time:
+    """Return the New York wall time at which the index closes on a session: 16:00, on half days 13:00."""
+    return INDEX_HALF_DAY_CLOSE if calendar.is_early_close(day) else INDEX_CLOSE
+
+
 def settlement_instant(root: str, expiration: date, *, calendar: TradingCalendar) -> datetime:
     """Return the UTC instant (naive) that fixes an option's settlement.
 
@@ -155,7 +160,7 @@ def settlement_instant(root: str, expiration: date, *, calendar: TradingCalendar
     day = calendar.on_or_before(expiration)
     if settlement_style(root) == "am":
         return to_utc(day, OPTION_OPEN)
-    return to_utc(day, INDEX_HALF_DAY_CLOSE if calendar.is_early_close(day) else INDEX_CLOSE)
+    return to_utc(day, index_close(day, calendar=calendar))
 
 
 @dataclass(frozen=True)

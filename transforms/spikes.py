@@ -8,15 +8,18 @@ MIN_SESSIONS_BEFORE = 3
 SPIKE_FACTOR = 5.0
 
 
-def is_spike(value: str, *, session: str, series: str | None = None) -> pl.Expr:
+def is_spike(value: str, *, session: str, ceiling: float, series: str | None = None) -> pl.Expr:
     """Return whether a value is above five times, or below a fifth of, the median of the five rows before it.
 
     Element-wise over rows in any order; the rows before are those of earlier sessions (of one `series`), so that a
-    later row changes no earlier verdict. Null where fewer than three of them hold a positive value.
+    later row changes no earlier verdict. Null where fewer than three of them hold a value above 0 and up to `ceiling`:
+    what no market has seen is no neighbour, or several such lines would condemn the sound one after them.
     """
     positive = pl.when(pl.col(value) > 0).then(pl.col(value))
     usual = (
-        positive.shift(1)
+        pl.when(positive <= ceiling)
+        .then(positive)
+        .shift(1)
         .rolling_median(SESSIONS_BEFORE, min_samples=MIN_SESSIONS_BEFORE)
         .over(series or pl.lit(0), order_by=session)
     )

@@ -42,6 +42,8 @@ RATE_TENORS = {
     "dgs30": 10950,
 }
 DAY_NAMES = ("observation_date", "date")
+# Above any index that FRED prints here; SP500 is the largest.
+HIGHEST_LEVEL = 100_000.0
 
 
 def recognizes(delivery: Delivery) -> bool:
@@ -84,7 +86,7 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
         rules.append(
             LineRule(
                 "spike",
-                is_spike("value", session="session_date"),
+                is_spike("value", session="session_date", ceiling=HIGHEST_LEVEL),
                 "value {} is more than five times, or less than a fifth of, the sessions before",
                 ("value_text",),
             )

@@ -156,7 +156,7 @@ def _rules() -> list[LineRule]:
         ),
         LineRule(
             "spike",
-            is_spike("close", session="session_date"),
+            is_spike("close", session="session_date", ceiling=PLAUSIBLE["SPX"][1]),
             "close {} is more than five times, or less than a fifth of, the sessions before",
             ("close_text",),
         ),

@@ -42,6 +42,9 @@ LISTED_YEARS = range(2004, 2035)
 # Bounds of the median settlement of a file: what tells another price scale. Single settlements have been 9 to 83.
 PLAUSIBLE_MEDIAN = (7.0, 90.0)
 
+# The schema's bound of a settlement.
+HIGHEST_SETTLE = 250.0
+
 SETTLED_ROOTS = ("VX", "VIX", "VIXW")
 
 _PRICES = ("open", "high", "low", "close", "settle")
@@ -217,7 +220,7 @@ def _rules() -> list[LineRule]:
         ),
         LineRule(
             "spike",
-            is_spike("settle", session="session_date", series="expiration"),
+            is_spike("settle", session="session_date", ceiling=HIGHEST_SETTLE, series="expiration"),
             "settle {} is more than five times, or less than a fifth of, the sessions before",
             ("settle_text",),
         ),

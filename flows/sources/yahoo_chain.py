@@ -19,13 +19,12 @@ from flows.sources.option_symbols import quote_rows
 from transforms.errors import DataError, RefusedFile
 from transforms.schemas import OPTION_QUOTE
 from transforms.sessions import (
-    INDEX_CLOSE,
-    INDEX_HALF_DAY_CLOSE,
     NEW_YORK,
     OVERNIGHT_START,
     UTC,
     Snapshot,
     TradingCalendar,
+    index_close,
     option_close,
     snapshot_of_stamp,
 )
@@ -133,8 +132,6 @@ def _snapshot(newest: datetime, *, calendar: TradingCalendar) -> Snapshot:
     """Return the session of the newest trade, and whether the quotes beside it are those of its close."""
     wall = newest.replace(tzinfo=UTC).astimezone(NEW_YORK).replace(tzinfo=None)
     day = wall.date()
-    if calendar.is_session(day):
-        close = INDEX_HALF_DAY_CLOSE if calendar.is_early_close(day) else INDEX_CLOSE
-        if close <= wall.time() < OVERNIGHT_START:
-            return Snapshot(day, option_close(day, calendar=calendar), "close")
+    if calendar.is_session(day) and index_close(day, calendar=calendar) <= wall.time() < OVERNIGHT_START:
+        return Snapshot(day, option_close(day, calendar=calendar), "close")
     return snapshot_of_stamp(wall, calendar=calendar)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.durability import link_file
@@ -36,6 +36,7 @@ def test_partitions_are_cut_by_session_by_year_or_not_at_all() -> None:
     assert partition_path(JOURNAL, "all") == "snapshots/mart.journal/part-0.parquet"
 
 
+@settings(deadline=None)
 @given(st.permutations(range(6)), st.integers(1, 5))
 def test_bytes_depend_on_rows_alone_not_on_their_order_or_chunks(order: list[int], cut: int) -> None:
     frame = levels(14.0, 15.0, 16.0, 17.0, 18.0, 19.0)

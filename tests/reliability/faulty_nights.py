@@ -4,8 +4,8 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ FAULTS = {
     "truncated write, then disk full": (errno.ENOSPC, True),
 }
 ACTS_THAT_TOUCH_THE_DISK = frozenset({"write", "fsync", "rename", "begin", "insert", "commit", "remove"})
-Arm = Callable[[Home], None]
+Fault = Callable[[Home], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def copied(home: Home, root: Path) -> Home:
 
 
 @contextmanager
-def observed():  # type: ignore[no-untyped-def]
+def observed() -> Iterator[list[tuple[str, str]]]:
     """Give the list of acts (act, path) that happen inside."""
     acts: list[tuple[str, str]] = []
     durability.observer = lambda act, path: acts.append((act, path))
@@ -95,7 +95,7 @@ def observed():  # type: ignore[no-untyped-def]
 
 
 @contextmanager
-def failing_act(number: int, fault: str):  # type: ignore[no-untyped-def]
+def failing_act(number: int, fault: str) -> Iterator[None]:
     """Let the act `number` inside fail, and every later one if the fault lasts, as the announced act would."""
     code, lasts = FAULTS[fault]
     n_seen = 0
@@ -117,11 +117,11 @@ def failing_act(number: int, fault: str):  # type: ignore[no-untyped-def]
         durability.observer = durability._nobody
 
 
-def tried(scene: Scene, root: Path, *, fault: "object", code: int) -> Trial:
+def tried(scene: Scene, root: Path, *, fault: Fault, code: int) -> Trial:
     """Run the night in a copy of the home while `fault(home)`, a context, holds; then run it again without."""
     home = copied(scene.home, root)
     error = None
-    with fault(home):  # type: ignore[operator]
+    with fault(home):
         try:
             run(home, CLOCK)
         except Exception as raised:
