@@ -1,6 +1,12 @@
 """Fixtures that more than one folder of tests uses."""
 
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # There is a worker for every core already; said before Polars and NumPy are imported, which read it then.
+    for name in ("POLARS_MAX_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
 from pathlib import Path
 
 import pytest

@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.conftest import forbid_or_skip
+from tests.slow import SLOW
 from tests.small_market import small_market
 from transforms.sessions import TradingCalendar
 
@@ -85,7 +86,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     To save half a minute of copying, its packages are links to those of this environment, nothing undeclared among
     them; pip, which may ask no index, checks that they are all the wheel needs. ALVH_SLOW_TESTS=1 installs them anew.
     """
-    anew = os.environ.get("ALVH_SLOW_TESTS") == "1"
+    anew = SLOW
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False)
     (packages,) = (folder / "lib").glob("python*/site-packages")

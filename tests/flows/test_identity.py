@@ -28,12 +28,13 @@ from tests.flows.small_home import (
     zeroed,
 )
 from tests.remembered import remembered
+from tests.slow import SLOW
 from tests.small_market import SmallMarket, chain_file, settle, small_market, vx_file
 from tests.warm_process import WarmProcess
 from transforms.schemas import TABLES
 from transforms.sessions import TradingCalendar
 
-N_ORDERS = 20
+N_ORDERS = 20 if SLOW else 6
 # The awkward market: what goes wrong with real deliveries, in one file each.
 LAST = date(2024, 2, 29)
 INTRADAY_AND_CLOSE = date(2024, 2, 22)
@@ -132,7 +133,7 @@ def published_of(root: Path, calls: list[list[Path]]) -> dict[str, str]:
 
 
 @pytest.mark.longest
-def test_twenty_orders_of_arrival_make_one_set_of_bytes(
+def test_every_order_of_arrival_makes_one_set_of_bytes(
     awkward_files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = published_of(tmp_path / "at once", [awkward_files])

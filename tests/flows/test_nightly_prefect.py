@@ -88,11 +88,12 @@ def test_the_deployments_of_prefect_yaml_run_on_a_worker(server: Server, home: H
 
 
 def test_a_day_without_a_session_fails_and_names_the_sessions_beside_it(server: Server, home: Home) -> None:
+    before = {run["id"] for run in server.flow_runs()}
     done = server.run(home.root, "run", "--date", str(SATURDAY), "--json")
     reason = f"{SATURDAY} is not a New York trading session; the ones beside it are 2024-02-16 and 2024-02-20"
     assert done.returncode == 2
     assert json.loads(done.stdout) == {"error": "UsageError", "message": reason}
-    failed = [run for run in server.flow_runs() if str(SATURDAY) in run["name"]]
+    failed = [run for run in server.flow_runs() if run["id"] not in before and str(SATURDAY) in run["name"]]
     assert [run["state_type"] for run in failed] == ["FAILED"]
     assert reason in failed[0]["state"]["message"]
     assert not (home.published / "manifests").exists()

@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -72,16 +73,22 @@ def moved(base_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def old_duckdb() -> Path:
     """The folder that holds the oldest DuckDB, installed once and kept in .cache/."""
-    folder = CHECKOUT / ".cache" / f"duckdb-{OLDEST_DUCKDB}-py{sys.version_info.major}.{sys.version_info.minor}"
-    if not (folder / "done").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--target", str(folder))
+    cache = CHECKOUT / ".cache"
+    folder = cache / f"duckdb-{OLDEST_DUCKDB}-py{sys.version_info.major}.{sys.version_info.minor}"
+    if not (folder / "duckdb" / "__init__.py").exists():
+        # Put in place whole, since another process of this test run may install it too.
+        cache.mkdir(exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix="duckdb-", dir=cache))
+        options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--target", str(draft))
         install = [sys.executable, "-m", "pip", "install", *options, f"duckdb=={OLDEST_DUCKDB}"]
         done = subprocess.run(install, capture_output=True, text=True, check=False)
         if done.returncode:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(draft)
             forbid_or_skip(f"duckdb {OLDEST_DUCKDB} cannot be installed: {done.stderr[-300:]}", "ALVH_REQUIRE_WHEEL")
-        (folder / "done").touch()
+        try:
+            draft.rename(folder)
+        except OSError:
+            shutil.rmtree(draft)
     return folder
 
 

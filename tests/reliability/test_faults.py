@@ -22,8 +22,8 @@ from tests.reliability.faulty_nights import (
     scene,
     tried,
 )
+from tests.slow import SLOW
 
-SLOW = os.environ.get("ALVH_SLOW_TESTS") == "1"
 # One act of each phase of a night, with the fault that is most likely there.
 SAMPLE = (
     ("fsync", "landing/", "truncated write, then disk full"),

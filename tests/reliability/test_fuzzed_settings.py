@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,11 @@ from pydantic import BaseModel
 
 from flows.home import Home
 from flows.settings import Settings, read_settings, settings_from
+from tests.slow import SLOW
 from transforms.errors import UsageError
 
 FUZZ = settings(
-    max_examples=2000 if os.environ.get("ALVH_SLOW_TESTS") == "1" else 40,
+    max_examples=2000 if SLOW else 40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

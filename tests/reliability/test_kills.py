@@ -1,9 +1,9 @@
 """A run that ends at any act leaves the night before whole, and the next run ends where an undisturbed one ends.
 
 What a killed process leaves is what the disk shows at that moment. So one night is run that copies its home before
-every act that finds it changed; each copy is read as if the night had been killed there, and completed by another run.
-Of the many files that are published in one way some are completed. That a kill leaves just those bytes is shown on one
-write, fsync, commit, rename and removal. ALVH_SLOW_TESTS=1 kills a night before every act and completes it.
+every act that finds it changed; each copy is read as if the night had been killed there, and one in five is completed
+by another run. That a kill leaves just those bytes is shown on one write, fsync, commit, rename and removal.
+ALVH_SLOW_TESTS=1 completes every copy, and kills a night before every act and completes it.
 """
 
 import hashlib
@@ -25,6 +25,7 @@ from tests.flows.small_home import built_once
 from tests.reliability.doomed_nights import Order, carried_out, contents, run_order
 from tests.reliability.published_night import RUN_QUESTION, Night, read_night
 from tests.remembered import remembered
+from tests.slow import SLOW
 from tests.small_market import MODIFIED, SmallMarket, settle, small_market, vx_file
 from tests.warm_process import WarmProcess
 from transforms.sessions import TradingCalendar
@@ -33,15 +34,13 @@ FIRST, EVE, TODAY = date(2023, 12, 18), date(2024, 2, 14), date(2024, 2, 15)
 EVE_CLOCK, CLOCK, NEXT_CLOCK = "2024-02-14T23:45:00", "2024-02-15T23:45:00", "2024-02-16T13:30:00"
 CONTRACT = date(2024, 3, 20)
 DELIVERED = [f"VX_{CONTRACT}.csv", f"spx_quotedata_{TODAY}.csv"]
-EVERY_KILL = os.environ.get("ALVH_SLOW_TESTS") == "1"
 # The copies of the night are looked at in so many tests, which the processes of a test run share among them.
 N_PARTS = 8
 # Of an import, whose acts are mostly those of a night: one in so many.
 IMPORT_STRIDE = 18
-# Snapshots and pages are each written in four steps, the same for all: of these copies one in so many is completed, a
-# number without a common factor, so that every step has its turn.
-SAME_STRIDE = 5
-SAME = ("published/snapshots/", "published/reports/")
+# Every copy is read; one in so many is completed, a number without a factor in common with the steps in which a file is
+# published, so that every step has its turn.
+COMPLETED_STRIDE = 1 if SLOW else 5
 PURE = ((reading, "judge"), (cross_section, "cross_section"), (features, "daily_features"))
 KILLED = ("write", "fsync", "commit", "rename", "remove")
 
@@ -220,9 +219,8 @@ def assert_kills_are_harmless(
 
 
 def completed_copies(scene: Scene) -> set[int]:
-    """Return the copies to complete: all but those of files that are published in one way, and of those a share."""
-    same = [number for number in scene.copied if scene.acts[number][1].startswith(SAME)]
-    return {*scene.copied} - {*same} | {*same[::SAME_STRIDE]}
+    """Return the copies to complete."""
+    return {*scene.copied[::COMPLETED_STRIDE]}
 
 
 def one_of_each_kind(acts: list[tuple[str, str]]) -> list[int]:
@@ -286,7 +284,7 @@ def test_a_night_that_ends_before_any_act_leaves_the_old_one_and_the_next_run_co
 def test_a_killed_night_leaves_what_the_copies_show_and_the_next_run_completes(
     night_scene: Scene, tmp_path: Path, warm_process: WarmProcess
 ) -> None:
-    numbers = range(len(night_scene.acts)) if EVERY_KILL else one_of_each_kind(night_scene.acts)
+    numbers = range(len(night_scene.acts)) if SLOW else one_of_each_kind(night_scene.acts)
     assert_kills_are_harmless(night_scene, numbers, tmp_path, warm_process, run=run_here)
 
 
@@ -327,6 +325,6 @@ def test_an_import_that_ends_on_the_way_leaves_the_old_night_and_the_next_import
     assert scene.revised
     assert scene.before.answers["contango_history"] != scene.after.answers["contango_history"]
     kills = range(0, len(scene.acts), IMPORT_STRIDE)
-    numbers = kills if EVERY_KILL else kills[1::4]
+    numbers = kills if SLOW else kills[1::4]
     assert_kills_are_harmless(scene, numbers, tmp_path / "killed", warm_process, run=run_here)
     assert_copies_are_harmless(scene, scene.copied, completed=scene.copied)

@@ -1,6 +1,5 @@
 """A thousand mutated vendor files: harmless ones read alike, damage never crashes a reader; a spread is imported."""
 
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -24,11 +23,12 @@ from tests.reliability.mutation_trials import (
     trials,
 )
 from tests.reliability.vendor_bases import bases
+from tests.slow import SLOW
 from transforms.errors import RefusedFile, UnrecognizedFile
 
 LEAST_CAUGHT = 0.95
 # Of the thousand, those imported where the slow tests are not asked for: one mutation in so many.
-SPREAD = 1 if os.environ.get("ALVH_SLOW_TESTS") == "1" else 70
+SPREAD = 1 if SLOW else 70
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Server, worker and flow killed together: after a restart the next scheduled run completes, with no command typed."""
 
-import os
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 
 from flows.home import Home, prepare_home
 from tests.flows.prefect_server import POOL, Server, free_port, wait_for
+from tests.slow import SLOW
 from tests.small_market import small_market
 from transforms.sessions import TradingCalendar
 
@@ -19,7 +19,7 @@ SCHEDULED_AHEAD = timedelta(seconds=60)
 
 
 @pytest.mark.skipif(
-    os.environ.get("ALVH_SLOW_TESTS") != "1",
+    not SLOW,
     reason="takes minutes, until Prefect gives up the dead run's slot; set ALVH_SLOW_TESTS=1 to run it",
 )
 def test_the_next_scheduled_run_completes_after_everything_was_killed(

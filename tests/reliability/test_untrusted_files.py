@@ -141,14 +141,14 @@ def test_a_file_that_is_still_being_written_stays_in_the_inbox(home: Home, monke
         # The copy goes on after the night has read the file and before it clears the inbox.
         from flows import reading
 
-        landed = reading.land_file
+        landed = reading.land_in
 
         def land(*args: object, **kwargs: object) -> object:
             writer.write(SOUND[30:])
             writer.flush()
             return landed(*args, **kwargs)
 
-        monkeypatch.setattr(reading, "land_file", land)
+        monkeypatch.setattr(reading, "land_in", land)
         return real(*arguments, **options)
 
     monkeypatch.setattr(night, "ingest_inbox", meanwhile)

@@ -1,7 +1,6 @@
 """The positions their owner states, leg by leg."""
 
 import json
-import os
 from datetime import date
 
 import polars as pl
@@ -13,6 +12,7 @@ from flows.calendar import trading_calendar
 from flows.sources import Reading, open_delivery, registry
 from flows.sources import held_position as source
 from tests.flows.sources.judged import judged
+from tests.slow import SLOW
 from transforms.errors import RefusedFile
 from transforms.schemas import HELD_POSITION, POSITION_LEG
 from transforms.sessions import TradingCalendar
@@ -123,7 +123,7 @@ def test_the_legs_this_program_publishes_are_not_taken_for_it() -> None:
 
 
 @settings(
-    max_examples=1000 if os.environ.get("ALVH_SLOW_TESTS") else 8,
+    max_examples=1000 if SLOW else 8,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

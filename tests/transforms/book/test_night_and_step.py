@@ -1,7 +1,6 @@
 """The book through two years of a known market: conserved, blind to the future and to row order, within its limits."""
 
 import math
-import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.slow import SLOW
 from tests.transforms.book.market import STATEMENT, Market, Night, market, night_settings, run_session
 from tests.transforms.engines.offers.evenings import at_risk, margin_of, summed
 from transforms.book.decided import orders_of
@@ -38,7 +38,6 @@ from transforms.schemas import (
 from transforms.sessions import TradingCalendar
 from transforms.table_schema import Table
 
-SLOW = os.environ.get("ALVH_SLOW_TESTS") == "1"
 CENT = 0.005
 TERMS = ("delta", "gamma", "vega", "theta", "slippage", "residual", "fees")
 EAGER = {

@@ -1,7 +1,6 @@
 """The stationary bootstrap: block lengths against two oracles, resamples against their law, intervals by coverage."""
 
 import math
-import os
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +9,7 @@ from arch.bootstrap import optimal_block_length
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.slow import SLOW
 from transforms.errors import UsageError
 from transforms.evidence.bootstrap import (
     Blocks,
@@ -183,7 +183,7 @@ def test_nothing_is_drawn_from_no_rows() -> None:
 
 @pytest.mark.parametrize(("phi", "n"), [(0.0, 100), (0.5, 400)])
 def test_intervals_of_a_mean_hold_it_about_as_often_as_they_say(phi: float, n: int) -> None:
-    n_markets = 500 if os.environ.get("ALVH_SLOW_TESTS") == "1" else 150
+    n_markets = 500 if SLOW else 150
     n_draws, holds = 400, 0
     for seed in range(n_markets):
         series = autoregression(phi, n, seed=10_000 + seed)

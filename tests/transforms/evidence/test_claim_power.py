@@ -1,7 +1,6 @@
 """The power study in small: planted claims are judged as docs/claim_power.md says; what is planted is the truth."""
 
 import math
-import os
 
 import numpy as np
 import pytest
@@ -9,9 +8,10 @@ import pytest
 from benchmarks.claim_power import Fitted, Judged, condor_and_both, rates, simulation
 from benchmarks.claim_power_page import HIGHEST_FALSE, LOWEST_TRUE, SHOWN, worst_false
 from benchmarks.planted_market import ExpectedProfit, planted_market
+from tests.slow import SLOW
 
-N_SAMPLES = 500 if os.environ.get("ALVH_SLOW_TESTS") == "1" else 5
-N_FITTED = 40 if os.environ.get("ALVH_SLOW_TESTS") == "1" else 4
+N_SAMPLES = 500 if SLOW else 5
+N_FITTED = 40 if SLOW else 4
 FIRST_FITTED = 100_001
 
 

@@ -6,13 +6,13 @@ section 8 writes them.
 
 import dataclasses
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.slow import SLOW
 from tests.transforms.engines.offers.evenings import (
     N_MARKETS,
     SPX_EXPIRATION,
@@ -39,7 +39,7 @@ from transforms.engines.offers.standing import Standing
 from transforms.engines.sizing import Account, Limits
 from transforms.rules.decisions import Offer
 
-EXAMPLES = 2_000 if os.environ.get("ALVH_SLOW_TESTS") == "1" else 60
+EXAMPLES = 2_000 if SLOW else 60
 SLACK = 1e-9
 campaign = settings(max_examples=EXAMPLES, deadline=None)
 
