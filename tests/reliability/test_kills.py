@@ -219,8 +219,9 @@ def assert_kills_are_harmless(
 
 
 def completed_copies(scene: Scene) -> set[int]:
-    """Return the copies to complete."""
-    return {*scene.copied[::COMPLETED_STRIDE]}
+    """Return the copies to complete: one in so many, and one before an act of each kind."""
+    kinds = {scene.acts[number][0]: number for number in scene.copied}
+    return {*scene.copied[::COMPLETED_STRIDE], *kinds.values()}
 
 
 def one_of_each_kind(acts: list[tuple[str, str]]) -> list[int]:
