@@ -2,8 +2,9 @@
 
 `Symbol,SettlementMonth,SettlementYear,ProductType,SettlementDate,SettlementPrice,ProductDescription`. The file holds
 some fifteen products; only VX lines are rows of ours (`n_rows`), the others are counted in `n_lines` and named in a
-note. Known defects: SettlementDate is blank on every VX line, so the month's rule gives the expiration; prices of the
-months before April 2007 are ten times the index points.
+note. A line whose symbol can be no product's may be a VX line out of place, and is rejected. Known defects:
+SettlementDate is blank on every VX line, so the month's rule gives the expiration; prices of the months before April
+2007 are ten times the index points.
 """
 
 from datetime import date, timedelta
@@ -33,6 +34,7 @@ FIRST_MONTH_IN_POINTS = date(2007, 4, 1)
 # The lowest value on the old scale is 99.54 (February 2007); no VX had settled above 20 points before April 2007.
 LOWEST_TENFOLD = 50.0
 WEEK = timedelta(days=7)
+PRODUCT = "^[A-Za-z][A-Za-z0-9]*$"
 SETTLED_ROOTS = ("VX", "VIX")
 ROWS_A_LINE = 4
 
@@ -61,9 +63,9 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
         known=("productdescription",),
         table=SETTLEMENT_VALUE,
     )
-    ours = pl.col("symbol").str.to_uppercase() == "VX"
-    others = lines.frame.filter(~ours.fill_null(False))
-    frame = lines.frame.filter(ours).with_columns(
+    another = (pl.col("symbol").str.contains(PRODUCT) & (pl.col("symbol").str.to_uppercase() != "VX")).fill_null(False)
+    others = lines.frame.filter(another)
+    frame = lines.frame.filter(~another).with_columns(
         whole_number("month_text").alias("month"),
         whole_number("year_text").alias("year"),
         number("value_text").alias("printed"),
@@ -109,7 +111,9 @@ def _with_expiration(frame: pl.DataFrame, *, calendar: TradingCalendar) -> pl.Da
 def _rules() -> list[LineRule]:
     weekly = pl.col("type").str.to_lowercase() != "standard"
     apart = (pl.col("printed_day") - pl.col("expiration")).abs() > WEEK
+    unnamed = ~pl.col("symbol").str.contains(PRODUCT).fill_null(False)
     return [
+        LineRule("bad_symbol", unnamed, "symbol {} is that of no product", ("symbol",)),
         LineRule("no_value", pl.col("value_text").is_null(), "no settlement price"),
         LineRule(
             "bad_number",

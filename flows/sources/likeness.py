@@ -24,6 +24,9 @@ LAYOUT_COLUMNS: tuple[tuple[str, frozenset[str]], ...] = tuple(
         ("fred_series", "date,vixcls"),
         ("fred_series", "date,dgs2"),
         ("fred_series", "date,dff"),
+        ("fred_series", "observation_date,vixcls"),
+        ("fred_series", "observation_date,dgs2"),
+        ("fred_series", "observation_date,dff"),
         ("treasury_par_yield", "date,1 mo,2 mo,3 mo,6 mo,1 yr,2 yr,10 yr,30 yr"),
         ("bill_13_week", "date,value"),
         ("nyse_breadth", "date,issues,adv,dec,unch"),
@@ -60,7 +63,10 @@ def likeness(head: str) -> str | None:
         )
     if best == 1.0:
         return f"its columns are those of {near[0][0]}, of which it lacks the data lines, or none of them can be read"
-    told = sorted({f"{name}, of which it lacks {', '.join(lacking)}" for name, lacking, _ in near})
+    variants: dict[str, set[str]] = {}
+    for name, lacking, _ in near:
+        variants.setdefault(name, set()).add(", ".join(lacking))
+    told = [f"{name}, of which it lacks {' or '.join(sorted(lacking))}" for name, lacking in sorted(variants.items())]
     return f"it looks like {'; or '.join(told[:MOST_NAMED])}"
 
 

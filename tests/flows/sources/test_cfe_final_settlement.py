@@ -67,6 +67,8 @@ def test_a_settlement_date_within_the_week_agrees(calendar: TradingCalendar) -> 
         ("VX,12,2012,Standard,,,x", "no_value", "no settlement price"),
         ("VX,12,2012,Standard,,n/a,x", "bad_number", "n/a"),
         ("VX,12,2012,Standard,,0,x", "bad_number", "0"),
+        ("12,2012,Standard,,16.25,x,VX", "bad_symbol", "symbol 12"),
+        (",12,2012,Standard,,16.25,x", "bad_symbol", "symbol blank"),
     ],
 )
 def test_a_line_that_gives_no_value_is_rejected(line: str, rule: str, quoted: str, calendar: TradingCalendar) -> None:

@@ -18,6 +18,11 @@ from transforms.errors import UnrecognizedFile
         ("Date\tIssues\tAdv\tDec\tUnch", "separated by tabs"),
         ('"Trade Date",Futures,Open,High,Low,Close,Settle,"Total Volume","Open Interest"', "lacks the data lines"),
         ("VVIX", "it looks like index_history, of which it lacks date"),
+        (
+            "DATE,col_x",
+            "fred_series, of which it lacks dff or dgs2 or vixcls; or index_history, of which it lacks skew or vvix",
+        ),
+        ("col_x,VIXCLS", "it looks like fred_series, of which it lacks date or observation_date"),
         ("notice\n\ndate,meeting_end\n2024-01-31,2024-01-31", "it looks like fomc_list, of which it lacks kind"),
     ],
 )
