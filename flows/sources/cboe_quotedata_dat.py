@@ -60,4 +60,4 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
 
 def _header_before_2018(head: str) -> set[str]:
     names = set(header_names(head, anchor="calls"))
-    return names if "puts" in names and "expiration date" not in names else set()
+    return names if "puts" in names and not names & {"expiration date", "strike"} else set()

@@ -18,6 +18,7 @@ from flows.sources.delimited import (
     divide,
     given_but_unread,
     header_names,
+    names_another,
     number,
     read_lines,
     rows_of,
@@ -34,7 +35,6 @@ FIRST_MONTH_IN_POINTS = date(2007, 4, 1)
 # The lowest value on the old scale is 99.54 (February 2007); no VX had settled above 20 points before April 2007.
 LOWEST_TENFOLD = 50.0
 WEEK = timedelta(days=7)
-PRODUCT = "^[A-Za-z][A-Za-z0-9]*$"
 SETTLED_ROOTS = ("VX", "VIX")
 ROWS_A_LINE = 4
 
@@ -63,7 +63,7 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
         known=("productdescription",),
         table=SETTLEMENT_VALUE,
     )
-    another = (pl.col("symbol").str.contains(PRODUCT) & (pl.col("symbol").str.to_uppercase() != "VX")).fill_null(False)
+    another = names_another("symbol", than=["VX"])
     others = lines.frame.filter(another)
     frame = lines.frame.filter(~another).with_columns(
         whole_number("month_text").alias("month"),
@@ -111,9 +111,13 @@ def _with_expiration(frame: pl.DataFrame, *, calendar: TradingCalendar) -> pl.Da
 def _rules() -> list[LineRule]:
     weekly = pl.col("type").str.to_lowercase() != "standard"
     apart = (pl.col("printed_day") - pl.col("expiration")).abs() > WEEK
-    unnamed = ~pl.col("symbol").str.contains(PRODUCT).fill_null(False)
     return [
-        LineRule("bad_symbol", unnamed, "symbol {} is that of no product", ("symbol",)),
+        LineRule(
+            "bad_symbol",
+            pl.col("symbol").str.to_uppercase().ne_missing("VX"),
+            "symbol {} is that of no product",
+            ("symbol",),
+        ),
         LineRule("no_value", pl.col("value_text").is_null(), "no settlement price"),
         LineRule(
             "bad_number",

@@ -229,6 +229,15 @@ def given_but_unread(text: str, parsed: str) -> pl.Expr:
     return pl.col(text).is_not_null() & pl.col(parsed).is_null()
 
 
+def names_another(column: str, *, than: Sequence[str]) -> pl.Expr:
+    """Return where a string column holds a code that is none of ours: the line is another product's, or event's.
+
+    A line whose code is blank, a number or several words may be one of ours whose fields are out of place: false.
+    """
+    is_code = pl.col(column).str.contains("^[A-Za-z][A-Za-z0-9_]*$")
+    return (is_code & ~pl.col(column).str.to_uppercase().is_in(list(than))).fill_null(False)
+
+
 def _text_lines(text: str) -> list[str]:
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
 

@@ -1,9 +1,10 @@
 """Calendar of macroeconomic events: `date,event,detail,ref_period,time_et,source`, ISO dates, New York times.
 
 Only releases and FOMC events are rows of ours (`n_rows`); expirations, elections and conferences are counted in
-`n_lines` and named in a note: transforms/sessions.py computes expirations, and the file's own ignore holidays. Known
-defect: January releases that close a yearly schedule are filed under that schedule's year, a year early (2000-01-05
-"December 2000", and 19 more up to 2007-01-16); the month they report on betrays them.
+`n_lines` and named in a note: transforms/sessions.py computes expirations, and the file's own ignore holidays. A line
+whose event is no code is rejected: its fields may be out of place. Known defect: January releases that close a yearly
+schedule are filed under that schedule's year, a year early (2000-01-05 "December 2000", and 19 more up to 2007-01-16);
+the month they report on betrays them.
 """
 
 import polars as pl
@@ -15,6 +16,7 @@ from flows.sources.delimited import (
     divide,
     given_but_unread,
     header_names,
+    names_another,
     read_lines,
     rows_of,
 )
@@ -48,9 +50,10 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
         known=("detail",),
         table=ECONOMIC_EVENT,
     )
-    ours = pl.col("event").is_in(EVENTS).fill_null(False)
-    others = lines.frame.filter(~ours)
-    frame = lines.frame.filter(ours).with_columns(
+    another = names_another("event", than=[event.upper() for event in EVENTS])
+    others = lines.frame.filter(another)
+    frame = lines.frame.filter(~another).with_columns(
+        pl.col("event").str.to_lowercase(),
         day("day_text", "%Y-%m-%d").alias("event_date"),
         pl.col("time_text").str.to_time("%H:%M", strict=False).alias("clock"),
         pl.concat_str(pl.lit("1 "), "period_text").str.to_date("%d %B %Y", strict=False).alias("period"),
@@ -67,7 +70,7 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
     kept, rejected = divide(frame, _rules(), lines=lines, table=ECONOMIC_EVENT, session="event_date")
     notes = []
     if others.height:
-        names = others["event"].fill_null("blank").unique().sort()
+        names = others["event"].unique().sort()
         notes.append(f"{others.height} lines of other events kept out ({', '.join(names)})")
     return Reading(
         n_lines=lines.n_lines,
@@ -80,6 +83,7 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
 
 def _rules() -> list[LineRule]:
     return [
+        LineRule("unknown_kind", ~pl.col("event").is_in(EVENTS).fill_null(False), "{} is no event's code", ("event",)),
         LineRule("bad_date", pl.col("event_date").is_null(), "date {} is no date", ("day_text",)),
         LineRule("bad_time", given_but_unread("time_text", "clock"), "time {} is no time", ("time_text",)),
         LineRule(

@@ -12,7 +12,17 @@ from datetime import date
 import polars as pl
 
 from flows.sources import Delivery, Reading
-from flows.sources.delimited import LineRule, Lines, day, divide, header_names, number, read_lines, rows_of
+from flows.sources.delimited import (
+    LineRule,
+    Lines,
+    day,
+    divide,
+    header_names,
+    names_another,
+    number,
+    read_lines,
+    rows_of,
+)
 from flows.sources.vx_contract import LISTED_YEARS, MONTH_CODES, monthly_expiration, require_price_scale
 from transforms.errors import RefusedFile
 from transforms.schemas import FUTURES_SETTLEMENT
@@ -56,8 +66,7 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
             f"{delivery.name}: a settlement curve has no trade date inside; "
             "rename the file to settlement_YYYY-MM-DD.csv with the session it settles"
         )
-    ours = pl.col("product").fill_null("VX").str.to_uppercase() == "VX"
-    frame = lines.frame.filter(ours).with_columns(
+    frame = lines.frame.filter(~names_another("product", than=["VX"])).with_columns(
         day("expiration_text", "%Y-%m-%d", "%m/%d/%Y").alias("expiration"),
         number("settle_text").alias("settle"),
     )
@@ -123,6 +132,12 @@ def _rules() -> list[LineRule]:
         ),
         LineRule("bad_number", pl.col("settle").is_null(), "settlement {} is no number", ("settle_text",)),
         LineRule("bad_symbol", pl.col("named_month").is_null(), "{} is no VX contract", ("symbol",)),
+        LineRule(
+            "bad_symbol",
+            pl.col("product").str.to_uppercase() != "VX",
+            "product {} of {} is that of no product",
+            ("product", "symbol"),
+        ),
         LineRule(
             "label_mismatch",
             contradicts,

@@ -5,10 +5,10 @@ from datetime import date, datetime
 import polars as pl
 import pytest
 
-from flows.sources import ROW_NUMBER, Reading, open_delivery
+from flows.sources import ROW_NUMBER, Reading, open_delivery, recognize
 from flows.sources import cboe_quotedata_csv as later
 from flows.sources import cboe_quotedata_dat as source
-from transforms.errors import RefusedFile
+from transforms.errors import RefusedFile, UnrecognizedFile
 from transforms.sessions import TradingCalendar
 
 ABOVE = ("^VIX (CBOE Volatility Index),19.35,-1.01", "Aug 28 2019 @ 17:10 ET,Bid,0,Ask,0,Size,0x0,Vol,")
@@ -94,6 +94,12 @@ def test_the_layout_before_2018_is_refused_for_its_missing_expirations(calendar:
     )
     with pytest.raises(RefusedFile, match="layout before 2018 has no expiration column"):
         read(content, calendar=calendar)
+
+
+def test_a_later_header_that_lost_its_expirations_is_told_what_it_lacks() -> None:
+    content = payload(MONTHLY, header=HEADER.removeprefix("Expiration Date,"))
+    with pytest.raises(UnrecognizedFile, match="cboe_quotedata_dat, of which it lacks expiration date"):
+        recognize(open_delivery("vix_quotedata.dat", content))
 
 
 def test_a_cut_last_line_is_two_rejected_rows(calendar: TradingCalendar) -> None:

@@ -49,6 +49,20 @@ def test_other_events_are_counted_and_kept_out(calendar: TradingCalendar) -> Non
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "cpi,Consumer Price Index release,December 2023,08:30,bls,2024-01-11",
+        "2024-01-11,,release,December 2023,08:30,bls",
+        "2024-01-11,8,release,December 2023,08:30,bls",
+    ],
+)
+def test_a_line_whose_event_is_no_code_is_rejected_as_it_may_be_ours(line: str, calendar: TradingCalendar) -> None:
+    reading = read(line, calendar=calendar)
+    assert (reading.n_rows, reading.notes) == (1, ())
+    assert reading.rejected["rule"].to_list() == ["unknown_kind"]
+
+
+@pytest.mark.parametrize(
     ("event_date", "period", "kept"),
     [
         ("2000-01-17", "December 2000", False),

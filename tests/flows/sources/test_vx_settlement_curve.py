@@ -68,6 +68,12 @@ def test_the_original_layout_gives_its_vx_lines(calendar: TradingCalendar) -> No
     assert reading.notes == ("1 lines of other products kept out",)
 
 
+def test_a_line_whose_product_is_no_code_is_rejected_as_it_may_be_vx(calendar: TradingCalendar) -> None:
+    reading = read("VX,VX/N6,2026-07-22,17.25", "18.75,VX/Q6,2026-08-19,18.75", calendar=calendar, header=ORIGINAL)
+    assert (reading.n_rows, reading.rejected["rule"].to_list(), reading.notes) == (2, ["bad_symbol"], ())
+    assert "product 18.75 of VX/Q6" in reading.rejected["reason"][0]
+
+
 def test_a_curve_without_vx_is_refused(calendar: TradingCalendar) -> None:
     with pytest.raises(RefusedFile, match="none of 1 lines is a VX contract"):
         read("VXM,VXM/N6,2026-07-22,17.25", calendar=calendar, header=ORIGINAL)
