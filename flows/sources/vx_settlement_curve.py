@@ -74,7 +74,9 @@ def read(delivery: Delivery, *, calendar: TradingCalendar) -> Reading:
     frame = frame.with_columns(pl.when(listed).then(pl.col("expiration")).alias("expiration"))
     first = frame["expiration"].min()
     if not isinstance(first, date):
-        raise RefusedFile(f"{delivery.name}: none of {lines.n_lines} lines is a VX contract with an expiration")
+        unread = lines.unreadable["reason"].head(1).to_list()
+        why = f" ({lines.unreadable.height} cannot be read; the first: {unread[0]})" if unread else ""
+        raise RefusedFile(f"{delivery.name}: none of {lines.n_lines} lines is a VX contract with an expiration{why}")
     require_price_scale(delivery.name, frame["settle"])
     session = calendar.on_or_before(min(named, first))
     frame = _described(frame, session=session, calendar=calendar)

@@ -79,6 +79,13 @@ def test_a_curve_without_vx_is_refused(calendar: TradingCalendar) -> None:
         read("VXM,VXM/N6,2026-07-22,17.25", calendar=calendar, header=ORIGINAL)
 
 
+def test_a_curve_with_a_name_too_many_in_its_header_is_told_so(calendar: TradingCalendar) -> None:
+    with pytest.raises(
+        RefusedFile, match=r"none of 3 lines is a VX contract .*3 cannot be read; the first: .*4 fields"
+    ):
+        read(*LINES, calendar=calendar, header="index,expiration_date,symbol,settlement")
+
+
 @pytest.mark.parametrize(
     ("line", "rule"),
     [
