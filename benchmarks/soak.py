@@ -13,6 +13,7 @@ import argparse
 import gc
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -154,7 +155,10 @@ def main() -> None:
     sessions = trading_calendar().between(FIRST, date(2034, 12, 29))[: arguments.nights]
     with tempfile.TemporaryDirectory(prefix="alvh-soak-") as folder:
         home = stocked_home(Path(folder) / "home", sessions)
-        samples = list(soak(home, sessions, a_run=arguments.a_run, minutes=arguments.minutes))
+        samples = []
+        for sample in soak(home, sessions, a_run=arguments.a_run, minutes=arguments.minutes):
+            print(sample, file=sys.stderr, flush=True)
+            samples.append(sample)
         last = samples[-1]
         told = {
             "nights": last.nights,
