@@ -109,6 +109,8 @@ class Warehouse(Summaries):
 
     def read_expirations(self, table: Table, session: date, expirations: Sequence[date]) -> pl.DataFrame:
         """Return the rows of some expirations of one session, sorted by the table's key."""
+        if not expirations:
+            return table.empty()
         return self.read(table, sessions=[session]).filter(pl.col("expiration").is_in(list(expirations)))
 
     def read_best(self, table: Table) -> pl.DataFrame:
