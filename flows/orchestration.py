@@ -53,12 +53,12 @@ def run_backfill(home: Home, **parameters: Any) -> "NightResult":
     return _result_of(backfill(home=home.root, **parameters, return_state=True))
 
 
-def run_demo(home: Home, *, n_sessions: int, seed: int, now: datetime | None) -> "NightResult":
+def run_demo(home: Home, **parameters: Any) -> "NightResult":
     """Run the demo flow in this process and return its result."""
     from flows.demo import demo
 
     tell_errors_once()
-    return _result_of(demo(n_sessions=n_sessions, seed=seed, home=home.root, now=now, return_state=True))
+    return _result_of(demo(home=home.root, **parameters, return_state=True))
 
 
 def run_fetch(home: Home, *, session: date | None, now: datetime | None) -> "list[FeedOutcome]":

@@ -17,7 +17,7 @@ class _ToldByTheCommand(logging.Filter):
 
 
 def tell_errors_once() -> None:
-    """Keep the traces of our own errors off the console; called once Prefect is imported, which sets up its handlers."""
+    """Keep the traces of our own errors off the console; called after Prefect has set up its handlers."""
     for handler in logging.getLogger().handlers:
         handler.addFilter(_ToldByTheCommand())
 
