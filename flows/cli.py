@@ -166,7 +166,7 @@ def demo_command(
     prepare_home(where)
     configure_prefect(where)
     with _waiting("Making the market; Prefect takes about 12 s to start", quiet=json_output):
-        result = run_demo(where, n_sessions=sessions, seed=seed, now=now)
+        result = run_demo(where, n_sessions=sessions, seed=seed, quiet=json_output, now=now)
     _emit(run_document(where, result), show_run, json_output)
     raise typer.Exit(result.exit_code)
 

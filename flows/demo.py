@@ -24,6 +24,7 @@ from flows.map_sessions import open_runner
 from flows.night import NightResult
 from flows.notices import ended
 from flows.settings import read_settings
+from flows.terminal import session_progress
 from transforms.errors import UsageError
 from transforms.sample_market.market import SampleMarket, daily_files, session_files, simulate_market, truth_file
 from transforms.sample_market.vendor_files import VendorFile
@@ -85,13 +86,21 @@ def generate_inbox(home: Home, *, n_sessions: int, seed: int, n_workers: int = 2
 
 @flow(name="demo", flow_run_name="demo {n_sessions} sessions, seed {seed}")
 def demo(
-    n_sessions: int = 60, seed: int = 1, home: Path | None = None, now: datetime | None = None
+    n_sessions: int = 60,
+    seed: int = 1,
+    home: Path | None = None,
+    quiet: bool = True,
+    now: datetime | None = None,
 ) -> State[NightResult]:
     """Make a sample market and run every session of it; the last night is the result."""
     where = find_home(home)
     prepare_home(where)
     started = now or night.utc_now()
-    with locked(where, started_at=started.isoformat()), open_runner("processes") as runner:
+    with (
+        locked(where, started_at=started.isoformat()),
+        open_runner("processes") as runner,
+        session_progress(quiet=quiet) as progress,
+    ):
         sessions = generate_inbox(where, n_sessions=n_sessions, seed=seed)
         result = night.run_range(
             where,
@@ -100,7 +109,7 @@ def demo(
             restate=False,
             settings=read_settings(where),
             now=started,
-            stages=mapped_tasks(runner, None),
+            stages=mapped_tasks(runner, progress),
         )
     return ended(where, result, nights=result.sessions[-1:], alert=False)
 

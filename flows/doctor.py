@@ -121,7 +121,8 @@ def _inputs(home: Home) -> tuple[str, str]:
     waiting = [path for path in home.inbox.rglob("*") if path.is_file()] if home.inbox.is_dir() else []
     refused = len(list(home.rejected.glob("*.reason.txt"))) if home.rejected.is_dir() else 0
     severity = "warning" if refused or not landed else "ok"
-    return severity, f"{len(landed)} files landed, {len(waiting)} in the inbox, {refused} refused (see {home.rejected})"
+    where = f" (see {home.rejected})" if refused else ""
+    return severity, f"{len(landed)} files landed, {len(waiting)} in the inbox, {refused} refused{where}"
 
 
 def _published(home: Home) -> tuple[str, str]:

@@ -17,6 +17,9 @@ from transforms.errors import DataError, HomeLocked, HomeTooNew, UsageError
 HOME_VERSION = 1
 NETWORK_FILESYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "9p", "afs", "fuse.sshfs", "glusterfs"})
 
+# The variable by which a user takes on himself what a network filesystem does not promise.
+FORCE_NETWORK = "ALVH_FORCE_NETWORK_HOME"
+
 
 @dataclass(frozen=True)
 class Home:
@@ -83,7 +86,7 @@ def find_home(given: Path | None = None) -> Home:
     return Home(root.expanduser().absolute())
 
 
-def prepare_home(home: Home, *, force_network: bool = False) -> None:
+def prepare_home(home: Home) -> None:
     """Create the folders of a home that is new, and check the version and filesystem of one that is not.
 
     Raises
@@ -91,15 +94,15 @@ def prepare_home(home: Home, *, force_network: bool = False) -> None:
     HomeTooNew
         If a newer version of this program wrote it.
     UsageError
-        If it lies on a network filesystem, where the lock does not hold, and this is not forced.
+        If it lies on a network filesystem, where the lock does not hold, and ALVH_FORCE_NETWORK_HOME is not 1.
     """
     with stored(home.root):
         home.root.mkdir(parents=True, exist_ok=True)
     kind = filesystem_of(home.root)
-    if kind in NETWORK_FILESYSTEMS and not force_network:
+    if kind in NETWORK_FILESYSTEMS and os.environ.get(FORCE_NETWORK) != "1":
         raise UsageError(
             f"{home.root} is on a {kind} filesystem, where file locks and renames do not hold; "
-            "put the home on a local disk, or set ALVH_FORCE_NETWORK_HOME=1 if only one machine ever uses it"
+            f"put the home on a local disk, or set {FORCE_NETWORK}=1 if only one machine ever uses it"
         )
     for folder in (home.inbox, home.rejected, home.landing, home.ledger, home.staging, home.logs, home.published):
         with stored(folder):

@@ -12,6 +12,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
+import flows.prefect_process  # noqa: F401  (a worker's process ends in good order too)
 from flows import night
 from flows.analyze import analyze_task
 from flows.evaluate import evaluate_task

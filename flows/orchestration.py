@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from flows.home import Home
+from flows.prefect_process import tell_errors_once
 
 if TYPE_CHECKING:
     from flows.feeds import FeedOutcome
@@ -39,6 +40,7 @@ def run_nightly(home: Home, *, session: date | None, now: datetime | None) -> "N
     """Run the nightly flow in this process, on the server that runs or on one started for it, and return its result."""
     from flows.nightly import nightly
 
+    tell_errors_once()
     state = nightly(session=session, home=home.root, now=now, return_state=True)
     return _result_of(state)
 
@@ -47,20 +49,23 @@ def run_backfill(home: Home, **parameters: Any) -> "NightResult":
     """Run the backfill flow with its parameters in this process and return its result."""
     from flows.backfill import backfill
 
+    tell_errors_once()
     return _result_of(backfill(home=home.root, **parameters, return_state=True))
 
 
-def run_demo(home: Home, *, n_sessions: int, seed: int, now: datetime | None) -> "NightResult":
+def run_demo(home: Home, **parameters: Any) -> "NightResult":
     """Run the demo flow in this process and return its result."""
     from flows.demo import demo
 
-    return _result_of(demo(n_sessions=n_sessions, seed=seed, home=home.root, now=now, return_state=True))
+    tell_errors_once()
+    return _result_of(demo(home=home.root, **parameters, return_state=True))
 
 
 def run_fetch(home: Home, *, session: date | None, now: datetime | None) -> "list[FeedOutcome]":
     """Run the fetch flow in this process and return what became of each download."""
     from flows.fetch import fetch
 
+    tell_errors_once()
     return fetch(session=session, home=home.root, now=now)
 
 

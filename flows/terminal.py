@@ -9,8 +9,10 @@ from typing import Any
 
 import polars as pl
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from flows.home import Home
 from flows.intake import FileOutcome
@@ -29,6 +31,16 @@ def console() -> Console:
     """Return a console on stdout that is plain in a pipe."""
     watched = sys.stdout.isatty()
     return Console(soft_wrap=not watched, width=None if watched else PIPE_WIDTH)
+
+
+def print_indented(out: Console, text: str | Text, style: str = "") -> None:
+    """Print a line as it is: brackets of vendors are no markup, numbers keep their color, what wraps stays indented."""
+    line = Text(text, style) if isinstance(text, str) else text
+    indent = len(line.plain) - len(line.plain.lstrip())
+    if indent and not out.soft_wrap and line.cell_len > out.width:
+        out.print(Padding(line[indent:], (0, 0, 0, indent)), highlight=False)
+    else:
+        out.print(line, highlight=False)
 
 
 @contextmanager
@@ -134,9 +146,9 @@ def show_journal(entries: list[Document], *, in_full: bool = False) -> None:
         about = f", {entry['refers_to']} before it" if entry["refers_to"] else ""
         out.print(f"{entry['session_date']}  {entry['kind']:<10}  {entry['entry_id']}{about}", highlight=False)
         said, *why = (entry["note"] or "").split("; ") if entry["kind"] != "note" else [entry["note"]]
-        out.print(f"  {said}", highlight=False, markup=False)
+        print_indented(out, f"  {said}")
         for line in why if in_full else []:
-            out.print(f"    {line}", highlight=False, markup=False)
+            print_indented(out, f"    {line}")
         if not in_full:
             continue
         for rule in entry["evidence"] or []:
@@ -158,7 +170,7 @@ def show_examination(document: Document) -> None:
     out = console()
     out.print(f"Home {document['home']}", highlight=False)
     for finding in document["findings"]:
-        out.print(f"  {finding['severity']:<7} {finding['subject']}: {finding['message']}", highlight=False)
+        print_indented(out, f"  {finding['severity']:<7} {finding['subject']}: {finding['message']}")
 
 
 def write_rows(rows: pl.DataFrame, *, output: str, to: Path | None) -> None:
@@ -189,11 +201,25 @@ def write_rows(rows: pl.DataFrame, *, output: str, to: Path | None) -> None:
 
 
 def _table_text(rows: pl.DataFrame) -> str:
+    """Return rows as a table; a single one that a watched terminal would break is shown a column a line."""
+    if rows.height == 1 and sys.stdout.isatty():
+        text = _framed(rows)
+        wide = max(map(len, text.splitlines())) > console().width
+        named = {"column": rows.columns, "value": list(map(_said, rows.row(0)))}
+        return f"{_framed(pl.DataFrame(named)) if wide else text}\n(1 row)\n"
+    return f"{_framed(rows)}\n({rows.height} {'row' if rows.height == 1 else 'rows'})\n"
+
+
+def _said(value: Any) -> str | None:
+    return None if value is None else f"{value:.8g}" if isinstance(value, float) else str(value)
+
+
+def _framed(rows: pl.DataFrame) -> str:
     with pl.Config(
         tbl_rows=-1, tbl_cols=-1, tbl_width_chars=10_000, tbl_hide_dataframe_shape=True,
         tbl_hide_column_data_types=True, fmt_str_lengths=200, tbl_formatting="ASCII_MARKDOWN",
     ):  # fmt: skip
-        return f"{rows}\n({rows.height} rows)\n"
+        return str(rows)
 
 
 def show_refused(out: Console, files: list[Document]) -> None:

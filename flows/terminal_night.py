@@ -6,7 +6,6 @@ from typing import Any
 
 from rich.columns import Columns
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -15,7 +14,7 @@ from flows.night import NightResult
 from flows.publication import SERVED_FILE, read_manifest
 from flows.published_night import read_published_night
 from flows.report import report_path
-from flows.terminal import console, file_document, show_refused
+from flows.terminal import console, file_document, print_indented, show_refused
 from transforms.report.document import night_document
 from transforms.report.headline import account_readings, headline_readings
 from transforms.report.phrases import cost_words, order_words, quality_words, rule_words, size_words
@@ -27,8 +26,13 @@ WIDE = 120
 MARKS = {"passed": ("+", "cyan"), "failed": ("-", "yellow"), "unknown": ("?", "dim")}
 OF_A_SUMMARY = ("SPX", "VIX", "VX1", "VX2", "contango VX2/VX1 - 1", "RSI(14) of front VX", "30-day at-the-money vol")
 FINDINGS_SHOWN = 5
+# Of a position, dollars; a narrow terminal has room for the first three.
+POSITION_FIGURES = (
+    ("pnl", "P&L tonight"), ("pnl_total", "P&L so far"), ("max_loss", "maximum loss"),
+    ("delta", "delta, $/point"), ("vega", "vega, $/vol point"), ("theta", "theta, $/day"),
+)  # fmt: skip
 # Columns whose words are not broken however narrow the terminal is.
-UNBROKEN = frozenset({"", "rule", "reading", "limit"})
+UNBROKEN = frozenset({"", "rule", "reading", "limit", "position"})
 
 
 def run_document(home: Home, result: NightResult) -> Document:
@@ -58,18 +62,20 @@ def show_run(document: Document, out: Console | None = None) -> None:
         _readings(out, document["night"], only=OF_A_SUMMARY)
         _engines(out, document["night"])
         out.print()
-    _line(out, document["summary"])
+    print_indented(out, document["summary"])
     for reason in document["reasons"]:
-        _line(out, f"  {reason}")
+        print_indented(out, f"  {reason}")
     show_refused(out, document["files"])
     if document["revised"]:
-        _line(out, f"  revised: {', '.join(document['revised'])}")
+        print_indented(out, f"  revised: {', '.join(document['revised'])}")
     if document["seconds"]:
-        _line(out, "  " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in document["seconds"].items()), "dim")
+        print_indented(
+            out, "  " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in document["seconds"].items()), "dim"
+        )
     if document["sessions"]:
-        _line(out, f'Next: alvh explain {document["sessions"][-1]}, or alvh sql "select * from latest_signal"')
+        print_indented(out, f'Next: alvh explain {document["sessions"][-1]}, or alvh sql "select * from latest_signal"')
     if document["page"]:
-        _line(out, f"Page: {document['page']}")
+        print_indented(out, f"Page: {document['page']}")
 
 
 def explain_document(home: Home, session: date) -> Document:
@@ -100,9 +106,11 @@ def show_explain(document: Document, out: Console | None = None) -> None:
 
 def _title(out: Console, document: Document) -> None:
     headline, day = document["headline"], document["session_date"]
-    _line(out, Text.assemble((f"{day} {day:%A}", "bold"), f"  data {headline['data_status'] or 'without a headline'}"))
+    print_indented(
+        out, Text.assemble((f"{day} {day:%A}", "bold"), f"  data {headline['data_status'] or 'without a headline'}")
+    )
     for words in document["missing"]:
-        _line(out, f"  ? {words}", "yellow")
+        print_indented(out, f"  ? {words}", "yellow")
 
 
 def _readings(out: Console, document: Document, only: Iterable[str] = ()) -> None:
@@ -119,19 +127,21 @@ def _engines(out: Console, document: Document) -> None:
     for engine in document["engines"]:
         _heading(out, engine["title"])
         if engine["idle"]:
-            _line(out, f"  {engine['idle']}")
+            print_indented(out, f"  {engine['idle']}")
         for row in engine["decisions"]:
             of, size = (f" {row['position_id']}" if row["position_id"] else ""), size_words(row)
-            _line(out, Text.assemble("  ", (row["title"] + of, "bold"), f": {size}" if size else ""))
+            print_indented(out, Text.assemble("  ", (row["title"] + of, "bold"), f": {size}" if size else ""))
             for words in ([cost_words(row)] if row["contracts"] else []) + [order_words(leg) for leg in row["legs"]]:
-                _line(out, f"    {words}")
+                print_indented(out, f"    {words}")
             if row["lead"]:
-                _line(out, f"    {row['lead']}")
+                print_indented(out, f"    {row['lead']}")
             for rule in row["cited"]:
-                _line(out, Text.assemble("    ", _mark(rule), f" {rule['title']}: ", (rule_words(rule), "dim")))
+                print_indented(
+                    out, Text.assemble("    ", _mark(rule), f" {rule['title']}: ", (rule_words(rule), "dim"))
+                )
     ledger = {name: dollars(value) for name, value in document["ledger"].items()}
     paid = f"adjustments cost {ledger['adjustments_proposed']}, of which it paid {ledger['adjustments_funded']}"
-    _line(out, f"  ledger {ledger['ledger_balance']}; {paid}", "dim")
+    print_indented(out, f"  ledger {ledger['ledger_balance']}; {paid}", "dim")
 
 
 def _rules(out: Console, document: Document) -> None:
@@ -148,12 +158,14 @@ def _rules(out: Console, document: Document) -> None:
     out.print(table)
     for rule in document["rules"]:
         if not rule["asked_text"]:
-            _line(
+            print_indented(
                 out, Text.assemble(_mark(rule), f"  {rule['title']}: {rule['measured_text']} ", (rule["reason"], "dim"))
             )
-    flips = [f"{rule['rule']} at {rule['flip_text']}" for rule in document["rules"] if rule["flip_text"]]
-    if flips and not wide:
-        _line(out, f"Turns over: {'; '.join(flips)}", "dim")
+    if not wide:
+        print_indented(out, "Turns over", "dim")
+        for rule in document["rules"]:
+            if rule["flip_text"]:
+                print_indented(out, f"  {rule['title']}: {rule['flip_text']}", "dim")
 
 
 def _limits(out: Console, document: Document) -> None:
@@ -174,12 +186,12 @@ def _limits(out: Console, document: Document) -> None:
     if document["limits"]:
         out.print(table)
     else:
-        _line(out, "  no trade was sized")
+        print_indented(out, "  no trade was sized")
     for engine, called in (("condor", "condors"), ("second", "layers")):
         steps = [row for row in document["funnel"] if row["engine"] == engine]
         if steps:
             left = ", ".join(f"{row['title']} {row['n_out']:,}" for row in steps)
-            _line(out, f"{called}: {steps[0]['n_in']:,} could be written; left after {left}")
+            print_indented(out, f"{called}: {steps[0]['n_in']:,} could be written; left after {left}")
 
 
 def _candidates(out: Console, document: Document) -> None:
@@ -187,7 +199,7 @@ def _candidates(out: Console, document: Document) -> None:
     for engine, called in (("condor", "condor"), ("second", "layer")):
         found = document["candidates"][engine]
         if not found:
-            _line(out, f"  no {called} passed the filters")
+            print_indented(out, f"  no {called} passed the filters")
             continue
         best = found[0]
         loss = "unlimited" if best["max_loss"] is None else number(best["max_loss"])
@@ -201,7 +213,7 @@ def _candidates(out: Console, document: Document) -> None:
         else:
             parts.append(f"loses between {number(best['dead_zone_low'])} and {number(best['dead_zone_high'])}")
             parts.append(f"future {number(best['future'], 3)}")
-        _line(out, f"  {best['candidate_id']}: {', '.join(parts)} (points)")
+        print_indented(out, f"  {best['candidate_id']}: {', '.join(parts)} (points)")
 
 
 def _findings(out: Console, document: Document) -> None:
@@ -214,31 +226,36 @@ def _findings(out: Console, document: Document) -> None:
             else f"{number(row['edge_points'], 3)} points"
         )
         doubt = ", doubtful quotes" if row["from_flagged_quotes"] else ""
-        _line(out, f"  {row['title']} {row['root']} {row['expiration']}: {edge}, {row['confidence']}{doubt}")
+        print_indented(out, f"  {row['title']} {row['root']} {row['expiration']}: {edge}, {row['confidence']}{doubt}")
 
 
 def _book(out: Console, document: Document) -> None:
     _heading(out, "Book")
     book = document["book"]
-    amounts = ("contracts", "P&L tonight", "P&L so far", "maximum loss", "delta", "vega", "theta")
+    shown = POSITION_FIGURES if out.width >= WIDE else POSITION_FIGURES[:3]
     if book["positions"]:
+        amounts = ("contracts", *(heading for _, heading in shown))
         table = _table("position", *amounts, right=amounts)
         for row in book["positions"]:
-            figures = [dollars(row[name]) for name in ("pnl", "pnl_total", "max_loss", "delta", "vega", "theta")]
-            table.add_row(
-                row["position_id"] + ("" if row["is_open"] else " closed"), str(row["contracts"] or ""), *figures
-            )
+            figures = [_amount(row, name) for name, _ in shown]
+            table.add_row(row["position_id"], str(row["contracts"] or "") if row["is_open"] else "closed", *figures)
         out.print(table)
     else:
-        _line(out, "  nothing is open")
+        print_indented(out, "  nothing is open")
     for row in book["events"]:
-        _line(out, f"  {row['position_id']} {row['event']}: {row['detail']}; cash {dollars(row['cash'], 2)}", "dim")
+        print_indented(
+            out, f"  {row['position_id']} {row['event']}: {row['detail']}; cash {dollars(row['cash'], 2)}", "dim"
+        )
     both = [row for row in book["attribution"] if row["engine"] == "both" and row["sessions"]]
     if both:
         said = (f"{row['span']} {dollars(row['total'])}" for row in both)
-        _line(out, f"P&L of both engines: {', '.join(said)}")
+        print_indented(out, f"P&L of both engines: {', '.join(said)}")
     known = [f"{label} {text}" for label, text, is_known in account_readings(book["account"]) if is_known]
-    _line(out, f"Account: {', '.join(known) or 'not stated'}")
+    print_indented(out, f"Account: {', '.join(known) or 'not stated'}")
+
+
+def _amount(row: Document, name: str) -> str:
+    return "unlimited" if name == "max_loss" and row[name] is None else dollars(row[name])
 
 
 def _quality(out: Console, document: Document) -> None:
@@ -246,24 +263,14 @@ def _quality(out: Console, document: Document) -> None:
     _heading(out, f"Data validation: {made['validation']}; {quality_words(document)}")
     for row in document["quality"]["notable"]:
         if row["outcome"] == "failed":
-            _line(out, f"  {row['table_name']} {row['check_name']} ({row['severity']}): {row['detail'] or ''}")
+            print_indented(out, f"  {row['table_name']} {row['check_name']} ({row['severity']}): {row['detail'] or ''}")
     hashes = (("settings", "settings_sha256"), ("code", "code_version"), ("inputs", "inputs_sha256"))
-    _line(out, "  ".join(f"{name} {made[key][:12]}" for name, key in hashes), "dim")
+    print_indented(out, "  ".join(f"{name} {made[key][:12]}" for name, key in hashes), "dim")
 
 
 def _heading(out: Console, title: str) -> None:
     out.print()
-    _line(out, title, "bold")
-
-
-def _line(out: Console, text: str | Text, style: str = "") -> None:
-    """Print a line as it is: brackets of vendors are no markup, numbers keep their color, what wraps stays indented."""
-    line = Text(text, style) if isinstance(text, str) else text
-    indent = len(line.plain) - len(line.plain.lstrip())
-    if indent and not out.soft_wrap and line.cell_len > out.width:
-        out.print(Padding(line[indent:], (0, 0, 0, indent)), highlight=False)
-    else:
-        out.print(line, highlight=False)
+    print_indented(out, title, "bold")
 
 
 def _mark(rule: Document) -> Text:

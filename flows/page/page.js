@@ -12,10 +12,11 @@
     const day = new Date(value * DAY);
     return `${day.getUTCDate()} ${MONTHS[day.getUTCMonth()]} ${day.getUTCFullYear()}`;
   };
+  const dollars = (value, digits) => `${value < -0.5 * 10 ** -digits ? "-" : ""}$${plain(Math.abs(value), digits)}`;
   const written = (value, form) => {
     if (value === null || value === undefined) return "";
     if (form === "date") return dayWords(value);
-    if (form === "dollars") return `${value < -0.5 ? "-" : ""}$${plain(Math.abs(value), 0)}`;
+    if (form === "dollars") return dollars(value, 0);
     const digits = Number(form.slice(-1));
     return form.startsWith("percent") ? `${plain(100 * value, digits)}%` : plain(value, digits);
   };
@@ -70,7 +71,7 @@
     const size = form.startsWith("percent") ? 100 * step : step;
     return Math.min(3, Math.max(0, -Math.floor(Math.log10(size) + 1e-9)));
   };
-  const tickWords = (value, form, step) => (form === "dollars" ? written(value, form) : written(value, form.slice(0, -1) + tickDigits(form, step)));
+  const tickWords = (value, form, step) => (form === "dollars" ? dollars(value, step < 1 ? 2 : 0) : written(value, form.slice(0, -1) + tickDigits(form, step)));
 
   const swatch = (series, parent) => {
     const icon = svg("svg", { width: 18, height: 10, "aria-hidden": "true", class: `tone-${series.tone}` }, parent);

@@ -1,6 +1,11 @@
-"""The Python blocks of docs/dashboards.md run as they stand, top to bottom, against a published home."""
+"""The Python blocks and the command lines of docs/dashboards.md run as they stand, against a published home."""
 
 import ast
+import csv
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +19,7 @@ from transforms.rules import RULES
 
 PAGE = CHECKOUT / "docs" / "dashboards.md"
 RECIPES = blocks(PAGE, "python")
+COMMANDS = [line for text in blocks(PAGE, "") for line in text.splitlines() if line.startswith("duckdb ")]
 
 
 def shown(block: str, names: dict[str, Any]) -> Any:
@@ -62,3 +68,27 @@ def test_the_notebook_shows_a_chart_and_a_table(notebook: dict[str, Any], tmp_pa
     chart.save(str(page))
     assert "contango" in page.read_text()
     assert set(table["rule"]) == {rule.name for rule in RULES}
+
+
+def test_the_command_lines_of_duckdb_answer(rich_home: Home, tmp_path: Path) -> None:
+    (tmp_path / "alvh-demo").mkdir()
+    shutil.copytree(rich_home.published, tmp_path / "alvh-demo" / "published")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    said = [
+        subprocess.run(
+            command,
+            shell=True,
+            cwd=tmp_path,
+            env=os.environ | {"PATH": path},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for command in COMMANDS
+    ]
+    assert len(said) == 3
+    assert "contango_ratio = " in said[0]
+    with open(tmp_path / "decisions.csv") as stream:
+        days = [row["session_date"] for row in csv.DictReader(stream)]
+    assert days == sorted(days, reverse=True) != []
+    assert "SPX" in said[2]

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from flows.home import HOME_VERSION, Home, find_home, home_version, locked, prepare_home
-from transforms.errors import HomeLocked, HomeTooNew
+from flows.home import FORCE_NETWORK, HOME_VERSION, Home, filesystem_of, find_home, home_version, locked, prepare_home
+from transforms.errors import HomeLocked, HomeTooNew, UsageError
 
 HOLDER = """
 import sys, time
@@ -48,6 +48,21 @@ def test_a_second_process_is_told_who_holds_the_home_and_a_killed_holder_frees_i
         holder.wait()
     with locked(home, started_at="after the kill"):
         assert "after the kill" in home.lock_file.read_text()
+
+
+def test_a_home_on_a_network_filesystem_is_refused_unless_the_environment_says_so(tmp_path, monkeypatch):
+    home = Home(tmp_path / "home")
+    kind = filesystem_of(tmp_path)
+    # The disk of the test counts as one of the network: no test can mount a real one.
+    monkeypatch.setattr("flows.home.NETWORK_FILESYSTEMS", frozenset({kind}))
+    for forced in ("", "0"):
+        monkeypatch.setenv(FORCE_NETWORK, forced)
+        with pytest.raises(UsageError, match=f"is on a {kind} filesystem.* set {FORCE_NETWORK}=1"):
+            prepare_home(home)
+    assert not home.inbox.exists()
+    monkeypatch.setenv(FORCE_NETWORK, "1")
+    prepare_home(home)
+    assert home.inbox.exists()
 
 
 def test_a_newer_home_is_refused_by_name(tmp_path):

@@ -58,6 +58,8 @@ def test_the_page_fits_its_window_and_makes_no_request_and_no_complaint(
     background = browser.ask("getComputedStyle(document.body).backgroundColor")
     light = [int(part) for part in background.removeprefix("rgb(").removesuffix(")").split(",")]
     assert (min(light) > 200) == (theme == "light")
+    captions = "[...document.querySelectorAll('caption')].map(node => node.getBoundingClientRect().right)"
+    assert max(browser.ask(captions)) <= width
     (tmp_path / f"{width}-{theme}.png").write_bytes(browser.picture())
 
 
@@ -85,6 +87,8 @@ def test_hovering_shows_the_numbers_of_the_nearest_point_and_keys_do_too(
     ).row(0, named=True)
     assert f"{last['settle']:.2f}" in shown
     assert f"{last['expiration']:%b %Y}" in shown
+    # A name stands beside its mark, which is no wider than in the legend.
+    assert set(browser.ask("[...document.querySelectorAll('.tip svg')].map(mark => mark.clientWidth)")) == {18}
     browser.ask(f"document.querySelector('{plot}').focus()")
     browser.press("ArrowLeft")
     before = browser.ask("document.querySelector('[data-figure=curve] .tip').innerText")

@@ -149,6 +149,15 @@ def test_a_degraded_night_names_what_it_lacks(base_home: Home, session: date) ->
     assert page.count("is missing") > 5
 
 
+@pytest.mark.parametrize(("session", "stated"), [(FRIDAY, True), (NIGHTS[-1], False)])
+def test_a_home_without_an_account_says_what_to_state_and_lists_no_unknown_amounts(
+    rich_home: Home, base_home: Home, session: date, stated: bool
+) -> None:
+    page = page_of(rich_home if stated else base_home, session)
+    assert ("No account is stated." in page) != stated
+    assert ("<dt>equity</dt>" in page) == stated
+
+
 def test_a_night_without_vx_says_so_in_every_figure_that_needs_it(
     market: SmallMarket, calendar: TradingCalendar, tmp_path: Path
 ) -> None:

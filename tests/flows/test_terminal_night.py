@@ -1,8 +1,13 @@
 """What a terminal shows of a night: it fits, it is plain in a pipe, it holds the decision and why."""
 
+import contextlib
 import io
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
 from datetime import date
 
 import pytest
@@ -57,7 +62,8 @@ def test_the_decision_stands_with_its_legs_its_cost_and_its_rules(rich_home: Hom
     document = explain_document(rich_home, FRIDAY)
     (decision,) = document["engines"][0]["decisions"]
     text = printed(document, width=140)
-    assert f"Open the week's iron condor: {decision['contracts']} at {decision['limit_price']:.2f} received" in text
+    size = f"{decision['contracts']} contracts at {decision['limit_price']:.2f} points received"
+    assert f"Open the week's iron condor: {size}" in text
     for leg in decision["legs"]:
         assert re.search(
             rf"{leg['side']} +{leg['quantity']} {leg['root']} .* {leg['strike']:g} {leg['option_type']}", text
@@ -70,10 +76,8 @@ def test_a_wide_terminal_says_beside_each_rule_what_turns_it_over_and_a_narrow_o
     document = explain_document(rich_home, FRIDAY)
     wide, narrow = (printed(document, width=width) for width in (140, 80))
     assert "turns over at" in wide
-    assert "Turns over:" not in wide
-    flat = re.sub(r"\s+", " ", narrow)
-    assert "Turns over:" in flat
-    assert "contango_scan at contango ratio = 8.00%" in flat
+    assert "Turns over" not in wide
+    assert "  Contango VX2/VX1 - 1: contango ratio = 8.00%" in narrow.partition("\nTurns over\n")[2].splitlines()
 
 
 def test_a_pipe_gets_no_color_and_a_terminal_does(rich_home: Home) -> None:
@@ -115,3 +119,25 @@ def test_brackets_of_users_are_no_markup(home: Home) -> None:
         {"outcome": "failed", "table_name": "t", "check_name": "c", "severity": "warn", "detail": "[red]x[/nothing]"}
     )
     assert "[red]x[/nothing]" in printed(document, width=140)
+
+
+def test_a_single_row_wider_than_the_terminal_is_shown_a_column_a_line(rich_home: Home) -> None:
+    query = "select * from latest_signal"
+    arguments = ["-c", "from flows.cli import main; main()", "sql", query, "--home", str(rich_home.root)]
+    shown = {}
+    for columns in (80, 2000):
+        leader, follower = pty.openpty()
+        environment = os.environ | {"COLUMNS": str(columns)}
+        with subprocess.Popen([sys.executable, *arguments], stdout=follower, env=environment) as child:
+            os.close(follower)
+            read = bytearray()
+            with contextlib.suppress(OSError):  # the end of a terminal whose writer is gone, on Linux
+                while part := os.read(leader, 65536):
+                    read += part
+        os.close(leader)
+        assert child.returncode == 0
+        shown[columns] = read.decode().splitlines()
+    assert max(map(len, shown[80])) <= 80
+    assert any(re.match(r"\| session_date +\| " + str(MONDAY), line) for line in shown[80])
+    assert len(shown[2000]) == 4
+    assert shown[80][-1] == shown[2000][-1] == "(1 row)"

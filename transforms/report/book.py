@@ -20,6 +20,7 @@ from transforms.schemas import (
 )
 
 Document = dict[str, Any]
+NOTHING_YET = "nothing has been opened yet, so nothing has been earned or lost"
 SPANS = (("tonight", 1), ("5 sessions", 5), ("20 sessions", 20), ("since the start", None))
 
 
@@ -69,6 +70,8 @@ def equity_figure(night: Night) -> Drawable:
     title, source = "What the book has earned", "mart.engine_daily"
     if rows["session_date"].n_unique() < 2:
         return Missing(title, source, "the book has fewer than two sessions; the line begins with the second")
+    if not (rows["equity"] != 0.0).any():
+        return Missing(title, source, NOTHING_YET)
     tones = {"condor": "first", "second": "second", "both": "muted"}
     names = {"condor": "first engine", "second": "second engine", "both": "both"}
     series = [

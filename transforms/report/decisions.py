@@ -125,6 +125,7 @@ def _rule(row: Document) -> Document:
     inputs = json.loads(row["inputs"])
     unit = unit_words(words.unit)
     flip = flip_words(name, row["flip"])
+    state = None if row["state"] == "none" else row["state"]
     reading = row["state"] if words.unit == "yes" and row["state"] else measure(row["measured"], words.unit)
     if said != UNKNOWN and row["measured"] is None:
         reading = "none"
@@ -137,7 +138,7 @@ def _rule(row: Document) -> Document:
         "said": said,
         "said_words": OUTCOMES[said],
         "advisory": row["advisory"],
-        "state": row["state"],
+        "state": state,
         "measured": row["measured"],
         "comparison": row["comparison"],
         "threshold": row["threshold"],
@@ -150,9 +151,14 @@ def _rule(row: Document) -> Document:
         "flip_text": flip,
         "inputs": inputs,
         "inputs_text": [input_words(name, key, value) for key, value in inputs.items()],
-        "reason": row["reason"],
+        "reason": _plain(row["reason"]),
         "dial": _dial(row, words),
     }
+
+
+def _plain(reason: str) -> str:
+    """Return a rule's reason with the inputs it misses as words, which a narrow window can break."""
+    return reason.replace("_", " ") if reason.startswith("missing: ") else reason
 
 
 def _distance(row: Document, words: RuleWords) -> str:
@@ -176,7 +182,7 @@ def _dial(row: Document, words: RuleWords) -> Document | None:
     if low is None or high is None:
         reach = max(1.5 * abs((measured if measured is not None else threshold) - threshold), 1e-12)
         low, high = threshold - reach, threshold + reach
-    low, high = min(low, threshold), max(high, 1.25 * threshold)
+    low, high = min(low, threshold), high if threshold < high else 1.25 * threshold
     place = None if measured is None else (measured - low) / (high - low)
     return {
         "threshold": round((threshold - low) / (high - low), 4),

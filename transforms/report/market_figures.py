@@ -8,7 +8,7 @@ import polars as pl
 
 from transforms.report.figure import Axis, Drawable, Figure, Level, Missing, Panel, Series, Tone
 from transforms.report.night import Night
-from transforms.report.words import day_words
+from transforms.report.words import COMPARISONS, day_words
 from transforms.schemas import (
     CURVE_DAILY,
     MOMENTUM_DAILY,
@@ -135,8 +135,11 @@ def _history(
     if known.height < 2:
         why = night.lacks(*inputs) or f"fewer than two sessions have a {column.replace('_', ' ')} (warm-up)"
         return Missing(title, source, why)
-    judged = night.tonight(RULE_EVALUATION).filter(pl.col("rule") == rule)["threshold"].to_list()
-    levels = [Level(value, f"{rule} {_short(value, axis)}") for value in judged if value is not None]
+    judged = night.tonight(RULE_EVALUATION).filter(pl.col("rule") == rule, pl.col("threshold").is_not_null())
+    levels = [
+        Level(row["threshold"], f"asked {COMPARISONS[row['comparison']]} {_short(row['threshold'], axis)}")
+        for row in judged.to_dicts()
+    ]
     # Floats of a frame, not of Python: a null stays a gap in the line.
     values = [None if value is None or not np.isfinite(value) else value for value in rows[column].to_list()]
     series = [Series(title, rows["session_date"].to_list(), values, tone="first")]

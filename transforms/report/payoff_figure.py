@@ -118,7 +118,7 @@ def _payoff(night: Night, title: str, package: Package) -> Drawable:
     settled = _settled(legs, at) + package.cash
     series = [Series("at expiration", at.tolist(), settled.tolist(), tone="first")]
     priced = _priced(night, legs)
-    note = f"{package.terms}. {_legs_words(legs)}"
+    note = f"{package.terms[0].upper()}{package.terms[1:]}. {_legs_words(legs)}"
     if priced is None:
         note += f". Tonight's line is missing: {night.lacks('spx_options', 'vix_options') or 'a leg has no vol'}"
     else:
@@ -129,6 +129,7 @@ def _payoff(night: Night, title: str, package: Package) -> Drawable:
     marks += [Level(float(level), f"{level:,.2f}") for level in _crossings(at, settled)]
     days = (expiration - night.session).days
     note += f". Settles on {day_words(expiration)}, in {days} days; tonight's line is by the forward of that day."
+    note += " Dotted: the forward, and where it breaks even." if len(marks) > (forward is not None) else ""
     panel = Panel(Axis("profit, dollars", "dollars"), series, [Level(0.0, "")])
     return Figure(title, source, Axis(f"{underlying}, points", _form(at)), [panel], marks=marks, note=note)
 

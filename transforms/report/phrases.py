@@ -11,12 +11,13 @@ MARKDOWN = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>|#"})
 
 
 def size_words(decision: Document) -> str:
-    """Return how many packages at which limit: 5 at 18.80 received; empty for none."""
+    """Return how many packages at which limit: 5 contracts at 18.80 points received; empty for none."""
     if not decision["contracts"]:
         return ""
     price = decision["limit_price"]
     way = "" if price is None else " received" if price >= 0.0 else " paid"
-    return f"{decision['contracts']} at {number(None if price is None else abs(price))}{way}"
+    noun = "contract" if decision["contracts"] == 1 else "contracts"
+    return f"{decision['contracts']} {noun} at {number(None if price is None else abs(price))} points{way}"
 
 
 def cost_words(decision: Document) -> str:
@@ -41,8 +42,8 @@ def order_words(leg: Document) -> str:
 
 
 def rule_words(rule: Document) -> str:
-    """Return a rule's reading, bound and distance; of one that answers yes or no, its reason."""
-    if not rule["asked_text"]:
+    """Return a rule's reading, bound and distance; of one that answers yes or no or is unknown, its reason."""
+    if not rule["asked_text"] or rule["said"] == "unknown":
         return str(rule["reason"])
     return ", ".join(
         part for part in (rule["measured_text"], f"asked {rule['asked_text']}", rule["distance_text"]) if part

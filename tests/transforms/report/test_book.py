@@ -36,3 +36,9 @@ def test_the_line_of_the_book_needs_two_sessions() -> None:
     drawn = equity_figure(night_of({ENGINE_DAILY: engine_rows(3)}))
     assert isinstance(drawn, Figure)
     assert [list(series.y) for series in drawn.panels[0].series] == [[1.0] * 3, [2.0] * 3, [3.0] * 3]
+
+
+def test_a_book_that_never_opened_anything_draws_no_flat_line() -> None:
+    figure = equity_figure(night_of({ENGINE_DAILY: [{**row, "equity": 0.0} for row in engine_rows(3)]}))
+    assert isinstance(figure, Missing)
+    assert "nothing has been opened" in figure.reason

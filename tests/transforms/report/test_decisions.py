@@ -7,6 +7,7 @@ import pytest
 
 from tests.transforms.report.nights import night_of
 from transforms.report.decisions import engine_documents, limit_documents, rule_documents
+from transforms.report.phrases import rule_words
 from transforms.schemas import DECISION, LIMIT_SLACK, RULE_EVALUATION
 
 
@@ -45,6 +46,13 @@ def test_a_reading_beyond_the_dial_stands_at_its_end_and_one_that_is_missing_now
     assert rule["dial"]["beyond"] == beyond
 
 
+@pytest.mark.parametrize(("threshold", "high"), [(0.95, "100.00%"), (1.2, "150.00%")])
+def test_only_a_bound_beyond_the_dial_moves_its_end(threshold: float, high: str) -> None:
+    row = rule_row("dislocation", measured=0.5, threshold=threshold, distance=-0.1, outcome="failed", holds=False)
+    (rule,) = rule_documents(night_of({RULE_EVALUATION: [row]}))
+    assert rule["dial"]["high_text"] == high
+
+
 def test_an_unknown_rule_says_why_and_shows_no_distance() -> None:
     row = rule_row("contango_scan", threshold=0.08, outcome="unknown", holds=None, reason="missing: contango_ratio",
                    inputs=json.dumps({"contango_ratio": None}))  # fmt: skip
@@ -52,6 +60,7 @@ def test_an_unknown_rule_says_why_and_shows_no_distance() -> None:
     assert rule["said"] == rule["measured_text"] == "unknown"
     assert rule["distance_text"] == rule["flip_text"] == ""
     assert rule["inputs_text"] == ["contango ratio = missing"]
+    assert rule_words(rule) == rule["reason"] == "missing: contango ratio"
 
 
 def test_a_rule_that_only_advises_says_whether_it_holds() -> None:

@@ -54,12 +54,12 @@ def test_a_history_keeps_its_gaps_and_shows_the_bound_of_its_rule() -> None:
     values = [0.05, None, 0.07]
     days = [SESSION - timedelta(days=back) for back in (2, 1, 0)]
     rows = [{"session_date": day, "contango_ratio": value} for day, value in zip(days, values, strict=True)]
-    rule = {"rule": "contango_scan", "threshold": 0.08}
+    rule = {"rule": "contango_scan", "comparison": ">", "threshold": 0.08}
     drawn = contango_figure(night_of({CURVE_DAILY: rows, RULE_EVALUATION: [rule]}))
     assert isinstance(drawn, Figure)
     (panel,) = drawn.panels
     assert list(panel.series[0].y) == values
-    assert (panel.levels[0].value, panel.levels[0].label) == (0.08, "contango_scan 8%")
+    assert (panel.levels[0].value, panel.levels[0].label) == (0.08, "asked above 8%")
     assert isinstance(rsi_figure(night_of({})), Missing)
 
 
