@@ -14,6 +14,7 @@ from datetime import date
 import polars as pl
 
 from flows.internal_tables import BOOK_SCHEMA, DECIDED_SCHEMA
+from flows.night_rows import NightRows
 from flows.provenance import rule_source
 from flows.settings import Settings
 from flows.warehouse import Warehouse
@@ -93,10 +94,11 @@ class BookInputs:
     held: tuple[StatedPosition, ...]
     settlements: dict[tuple[str, date], Settlement]
     calendar: TradingCalendar
+    rows: NightRows
 
     @classmethod
-    def of(cls, warehouse: Warehouse, calendar: TradingCalendar, *, first: date) -> "BookInputs":
-        """Return the inputs of nights from `first` on."""
+    def of(cls, warehouse: Warehouse, calendar: TradingCalendar, *, nights: Sequence[date]) -> "BookInputs":
+        """Return the inputs of nights, of which there is at least one."""
         levels = warehouse.read(INDEX_LEVEL)
         settled = settlement_values(warehouse.read(SETTLEMENT_VALUE), levels, calendar=calendar)
         return cls(
@@ -108,9 +110,10 @@ class BookInputs:
             held=stated_positions(warehouse.read(HELD_POSITION)),
             settlements={
                 (row["root"], row["expiration"]): Settlement(row["value"], row["source"], row["exact"], row["fixed_on"])
-                for row in settled.filter(pl.col("fixed_on") >= first).to_dicts()
+                for row in settled.filter(pl.col("fixed_on") >= min(nights)).to_dicts()
             },
             calendar=calendar,
+            rows=NightRows(warehouse, nights),
         )
 
 
@@ -145,7 +148,7 @@ def step_nights(
     anew = set(decide)
     if not nights:
         return []
-    inputs = BookInputs.of(warehouse, calendar, first=nights[0])
+    inputs = BookInputs.of(warehouse, calendar, nights=nights)
     first = _first_to_step(warehouse, nights, anew, inputs)
     if first is None:
         return []
@@ -156,7 +159,7 @@ def step_nights(
     for night in stepped:
         text = None if night in anew else frozen.get(night)
         kept = Frozen.from_json(text) if text is not None else None
-        book = _step_night(warehouse, book, night, settings[night], inputs=inputs, kept=kept, written=written)
+        book = _step_night(book, night, settings[night], inputs=inputs, kept=kept, written=written)
         if len(written.sessions) == NIGHTS_AT_ONCE:
             _write(warehouse, written)
             written = _Written()
@@ -237,7 +240,6 @@ def _book_before(warehouse: Warehouse, night: date) -> Book:
 
 
 def _step_night(
-    warehouse: Warehouse,
     before: Book,
     night: date,
     settings: Settings,
@@ -247,10 +249,10 @@ def _step_night(
     written: _Written,
 ) -> Book:
     held = {key.expiration for key in book_keys(before, inputs.held, night)}
-    session = session_inputs(warehouse, night, held, settings, inputs=inputs)
+    session = session_inputs(night, held, settings, inputs=inputs)
     own = night_settings(settings)
     reached = session_book(before, session, own)
-    term_structure = warehouse.read(TERM_STRUCTURE, sessions=[night])
+    term_structure = inputs.rows.of(TERM_STRUCTURE, night)
     if kept is None:
         decided = decide_night(reached.book, reached.market, own)
         kept = _freeze(decided, reached.market, settings, term_structure=term_structure)
@@ -274,20 +276,17 @@ def _step_night(
     return book
 
 
-def session_inputs(
-    warehouse: Warehouse, night: date, held: Collection[date], settings: Settings, *, inputs: BookInputs
-) -> SessionInputs:
+def session_inputs(night: date, held: Collection[date], settings: Settings, *, inputs: BookInputs) -> SessionInputs:
     """Return what a session of the book reads, with the chain of the expirations held and of the candidates."""
     values = rows_by_session(inputs.values, [night])[night]
-    condors = warehouse.read(CONDOR_CANDIDATE, sessions=[night])
-    layers = warehouse.read(RATIO_SPREAD_CANDIDATE, sessions=[night])
+    condors = inputs.rows.of(CONDOR_CANDIDATE, night)
+    layers = inputs.rows.of(RATIO_SPREAD_CANDIDATE, night)
     candidates = [condors["expiration"], layers["expiration"], layers["far_expiration"].drop_nulls()]
     expirations = set(held).union(*candidates)
     slices, quotes, analytics = (
-        warehouse.read_expirations(table, night, sorted(expirations))
-        for table in (SLICE, OPTION_QUOTE, OPTION_ANALYTICS)
+        inputs.rows.of_expirations(table, night, expirations) for table in (SLICE, OPTION_QUOTE, OPTION_ANALYTICS)
     )
-    settles = warehouse.read(FUTURES_SETTLEMENT, sessions=[night]).select("expiration", "settle").sort("expiration")
+    settles = inputs.rows.of(FUTURES_SETTLEMENT, night).select("expiration", "settle").sort("expiration")
     return SessionInputs(
         session_date=night,
         values=session_values(values, night, events=inputs.events, calendar=inputs.calendar),

@@ -111,12 +111,12 @@ def _replay(
     *,
     progress: Progress | None,
 ) -> Replay:
-    inputs = BookInputs.of(warehouse, trading_calendar(), first=sessions[0])
+    inputs = BookInputs.of(warehouse, trading_calendar(), nights=sessions)
     # The replay is of the paper book: what the user holds is no decision of the method.
     inputs.held = ()
 
     def load(day: date, held: Collection[date]) -> Any:
-        return session_inputs(warehouse, day, held, settings, inputs=inputs)
+        return session_inputs(day, held, settings, inputs=inputs)
 
     def report(number: int) -> None:
         if progress:

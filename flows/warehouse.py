@@ -107,12 +107,6 @@ class Warehouse(Summaries):
         frame = self.query(f"select {', '.join(wanted)} from {table.full_name} {where} order by {order}", parameters)
         return frame.cast({name: table.polars_schema[name] for name in wanted})
 
-    def read_expirations(self, table: Table, session: date, expirations: Sequence[date]) -> pl.DataFrame:
-        """Return the rows of some expirations of one session, sorted by the table's key."""
-        if not expirations:
-            return table.empty()
-        return self.read(table, sessions=[session]).filter(pl.col("expiration").is_in(list(expirations)))
-
     def read_best(self, table: Table) -> pl.DataFrame:
         """Return the rows of rank 1 of every session, and `n_candidates`, how many the session has."""
         names = ", ".join(table.column_names)

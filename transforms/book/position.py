@@ -5,7 +5,7 @@ and added up; nothing nets across groups, so the sum is a bound where there are 
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from transforms.engines.margin import MULTIPLIER, expiration_loss_before_credit, naked_call_margin
-from transforms.engines.payoff import ExpirationOutcome, Structures, expiration_outcome
+from transforms.engines.payoff import PRICE_DECIMALS, ExpirationOutcome, Structures, expiration_outcome
 from transforms.engines.tail import VIX_ROOTS
 
 Engine = Literal["condor", "second"]
@@ -102,7 +102,7 @@ class OpenPosition:
     @cached_property
     def worst_payoff(self) -> float | None:
         """Return the least its legs can be worth when they settle, dollars, negative if owed; None if without end."""
-        worst = [float(outcome.worst[0]) for outcome in _outcomes(self.legs)]
+        worst = [_worst_payoff(group) for group in _settling_together(self.legs)]
         return MULTIPLIER * math.fsum(worst) if all(map(math.isfinite, worst)) else None
 
     @cached_property
@@ -188,10 +188,31 @@ class OpenPosition:
 
 def _outcomes(legs: Iterable[OpenLeg]) -> list[ExpirationOutcome]:
     """Return the outcome, points, of each group of legs that settle by one print."""
+    return [expiration_outcome(_structure(group)) for group in _settling_together(legs)]
+
+
+def _settling_together(legs: Iterable[OpenLeg]) -> list[list[OpenLeg]]:
+    """Return the legs that settle by one print, in order."""
     groups: dict[tuple[str, date], list[OpenLeg]] = {}
     for leg in sorted(legs):
         groups.setdefault((leg.root, leg.expiration), []).append(leg)
-    return [expiration_outcome(_structure(group)) for group in groups.values()]
+    return list(groups.values())
+
+
+def _worst_payoff(legs: Sequence[OpenLeg]) -> float:
+    """Return the least that legs which settle by one print can be worth, points; minus infinity if without end.
+
+    `ExpirationOutcome.worst` of one structure, without arrays: a night asks this of hundreds of candidates.
+    """
+    if sum(leg.quantity for leg in legs if leg.option_type == "call") < 0:
+        return -math.inf
+    worst = math.inf
+    for level in (0.0, *(leg.strike for leg in legs)):
+        value = 0.0
+        for leg in legs:
+            value += leg.quantity * max(level - leg.strike if leg.option_type == "call" else leg.strike - level, 0.0)
+        worst = min(worst, value)
+    return round(worst, PRICE_DECIMALS)
 
 
 def _structure(legs: Iterable[OpenLeg]) -> Structures:

@@ -386,7 +386,7 @@ def test_the_campaign_sees_offers_and_refusals_of_every_kind() -> None:
     """A seeded count, so that the properties above are not empty."""
     counts = {"condor": 0, "layer": 0, "roll": 0, "widen": 0, "tighten": 0, "refused": 0, "reduced": 0}
 
-    @settings(max_examples=60, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=120, deadline=None, derandomize=True, database=None)
     @given(standings(), condors("c1"), layers("l1"))
     def look(now: Standing, own: OpenPosition, against: OpenPosition) -> None:
         others = tuple(held for held in now.positions if held.position_id not in ("c1", "l1"))
