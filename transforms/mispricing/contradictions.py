@@ -11,6 +11,7 @@ from transforms.mispricing.linear_program import minimal_doubt
 from transforms.mispricing.locks import DOUBT_TOLERANCE, slice_quotes
 from transforms.mispricing.parity import parity_region, synthetic_bounds
 from transforms.mispricing.static import SliceQuotes, static_check
+from transforms.mispricing.witness import is_sound
 from transforms.pricing.slice_grid import slice_grid
 
 # Points by which each side gives way before it counts: a tick, within which closing quotes of real chains do cross.
@@ -30,7 +31,8 @@ def contradicting_quotes(quotes: pl.DataFrame, *, key: list[str]) -> pl.DataFram
     snapshots = quotes.partition_by(key, as_dict=True)
     for name in sorted(snapshots):
         grid = slice_grid(snapshots[name].filter(pl.col("expiration") > pl.col("session_date")))
-        n = sum(_n_doubted(slice_quotes(grid, row).after_fees(TICK)) for row in range(grid.n_slices))
+        doubtful = np.flatnonzero(~is_sound(grid, fee_points=TICK)).tolist()
+        n = sum(_n_doubted(slice_quotes(grid, row).after_fees(TICK)) for row in doubtful)
         counts.append((*name, n))
     schema = {**quotes.select(key).schema, "n_contradicting": pl.Int64()}
     return pl.DataFrame(counts, schema=schema, orient="row")
