@@ -27,9 +27,12 @@ CALENDAR_MARGIN = 2e-3
 # Where the constraints are held, in at-the-money standard deviations: dense at the money, 200 at the ends, beyond
 # which a slice is as good as its straight wings, whose slopes are constrained themselves.
 CONSTRAINT_X = np.sinh(np.linspace(-6.0, 6.0, 81))
-# Barrier weights, in squared half-spreads a constraint: the first, the last, and the factor from step to step.
-FIRST_BARRIER, LAST_BARRIER, BARRIER_DECAY = 10.0, 1e-3, 0.6
-MOST_STEPS = 50
+# Barrier weights, in squared half-spreads a constraint: the first, the last, and the factor from step to step. A first
+# one as large as the misfits themselves drives a surface away from its quotes, and it takes dozens of steps to return.
+FIRST_BARRIER, LAST_BARRIER, BARRIER_DECAY = 0.03, 1e-3, 0.2
+MOST_STEPS = 40
+# Squared half-spreads; a group that gains no more by a step, at the last barrier, has its fit.
+LEAST_GAIN = 1e-2
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,11 @@ class Problem:
 
 def total_variance(theta: Floats, x: Floats) -> Floats:
     """Return scaled total variance y(x), shape (n, width)."""
-    p, q, s, off, root = _pieces(theta, x)
+    return _variance(theta, _pieces(theta, x))
+
+
+def _variance(theta: Floats, pieces: tuple[Floats, Floats, Floats, Floats, Floats]) -> Floats:
+    p, q, s, off, root = pieces
     return np.asarray(np.exp(theta[:, :1]) + 0.5 * (q - p) * off + 0.5 * (p + q) * root - s * np.sqrt(p * q))
 
 
@@ -124,17 +131,39 @@ def _variance_jacobian(theta: Floats, x: Floats) -> tuple[Floats, Floats]:
     return low + 0.5 * (q - p) * off + 0.5 * (p + q) * root - mean, by
 
 
+@dataclass(frozen=True)
+class _Convexity:
+    """g and what it is made of: in scaled terms g = (1 - x*y'/2y)^2 - y'^2/4*(1/y + w0/4) + y''/2."""
+
+    g: Floats
+    slope: Floats
+    bend: Floats
+    curvature: Floats
+    inner: Floats
+    level: Floats
+
+    @staticmethod
+    def of(
+        pieces: tuple[Floats, Floats, Floats, Floats, Floats], x: Floats, *, y: Floats, scale: Floats
+    ) -> "_Convexity":
+        p, q, s, off, root = pieces
+        mean_slope = 0.5 * (p + q)
+        slope = 0.5 * (q - p) + mean_slope * off / root
+        bend = s * s / (root * root * root)
+        curvature = mean_slope * bend
+        inner = 1.0 - 0.5 * x * slope / y
+        level = 1.0 / y + 0.25 * scale[:, None]
+        g = inner * inner - 0.25 * slope * slope * level + 0.5 * curvature
+        return _Convexity(g, slope, bend, curvature, inner, level)
+
+
 def _g_jacobian(theta: Floats, x: Floats, *, y: Floats, y_by: Floats, scale: Floats) -> tuple[Floats, Floats]:
-    """Return g and its derivatives by unknown; in scaled terms g = (1 - x*y'/2y)^2 - y'^2/4*(1/y + w0/4) + y''/2."""
-    p, q, s, off, root = _pieces(theta, x)
+    """Return g and its derivatives by unknown."""
+    pieces = p, q, s, off, root = _pieces(theta, x)
     mean_slope = 0.5 * (p + q)
     square = s * s
-    cube = root * root * root
-    slope = 0.5 * (q - p) + mean_slope * off / root
-    bend = square / cube
-    curvature = mean_slope * bend
-    inner = 1.0 - 0.5 * x * slope / y
-    level = 1.0 / y + 0.25 * scale[:, None]
+    at = _Convexity.of(pieces, x, y=y, scale=scale)
+    slope, bend, curvature, inner, level = at.slope, at.bend, at.curvature, at.inner, at.level
     by_y = (inner * x * slope + 0.25 * slope * slope) / (y * y)
     by_slope = -inner * x / y - 0.5 * slope * level
     slope_by = np.zeros_like(y_by)
@@ -147,16 +176,48 @@ def _g_jacobian(theta: Floats, x: Floats, *, y: Floats, y_by: Floats, scale: Flo
     curvature_by[:, 2] = 0.5 * q * bend
     curvature_by[:, 3] = 3.0 * curvature * off / (root * root)
     curvature_by[:, 4] = curvature * (2.0 - 3.0 * square / (root * root))
-    g = inner * inner - 0.25 * slope * slope * level + 0.5 * curvature
-    return g, by_y[:, None, :] * y_by + by_slope[:, None, :] * slope_by + 0.5 * curvature_by
+    return at.g, by_y[:, None, :] * y_by + by_slope[:, None, :] * slope_by + 0.5 * curvature_by
+
+
+@dataclass(frozen=True)
+class _Slack:
+    """How far each constraint is from breaking, positive where it holds.
+
+    own: shape (n, m1): g on the grid and the box. pair: shape (n - 1, m2): log of w_far/w_near on the near slice's
+    grid and of their wing slopes; 1 for pairs that are not linked.
+    """
+
+    own: Floats
+    pair: Floats
+
+
+def _slack(problem: Problem, theta: Floats) -> _Slack:
+    n, scale = theta.shape[0], problem.scale
+    x = np.broadcast_to(CONSTRAINT_X, (n, CONSTRAINT_X.size))
+    pieces = _pieces(theta, x)
+    y = _variance(theta, pieces)
+    g = _Convexity.of(pieces, x, y=y, scale=scale).g
+    low, high = parameter_box(scale)
+    ratio = np.sqrt(scale[:-1] / scale[1:])[:, None]
+    far = _variance(theta[1:], _pieces(theta[1:], x[:-1] * ratio))
+    return _Slack(
+        np.concatenate((g - G_MARGIN, theta - low, high - theta), axis=1),
+        _pair_slack(problem, theta, near=y[:-1] * ratio * ratio, far=far),
+    )
+
+
+def _pair_slack(problem: Problem, theta: Floats, *, near: Floats, far: Floats) -> Floats:
+    log_slopes = theta[:, 1:3] + 0.5 * np.log(problem.scale)[:, None]
+    pair = np.concatenate((np.log(far / near) - CALENDAR_MARGIN, np.diff(log_slopes, axis=0)), axis=1)
+    pair[~problem.linked] = 1.0
+    return np.asarray(pair)
 
 
 @dataclass(frozen=True)
 class _Constraints:
-    """Slacks (positive where a constraint holds) and their derivatives by the slice's own and the next one's unknowns.
+    """Slacks as `_Slack`, with their derivatives by the slice's own and the next one's unknowns.
 
-    own: shape (n, m1) with by (n, 5, m1): g on the grid and the box. pair: shape (n - 1, m2): log of w_far/w_near on
-    the near slice's grid and of their wing slopes, with derivatives by both.
+    own_by: shape (n, 5, m1). pair_by_near, pair_by_far: shape (n - 1, 5, m2).
     """
 
     own: Floats
@@ -177,16 +238,13 @@ def _constraints(problem: Problem, theta: Floats) -> _Constraints:
     own_by = np.concatenate((g_by, identity, -identity), axis=2)
     ratio = np.sqrt(scale[:-1] / scale[1:])[:, None]
     far, far_by = _variance_jacobian(theta[1:], x[:-1] * ratio)
-    log_slopes = theta[:, 1:3] + 0.5 * np.log(scale)[:, None]
-    pair = np.concatenate(
-        (np.log(far / (y[:-1] * ratio * ratio)) - CALENDAR_MARGIN, np.diff(log_slopes, axis=0)), axis=1
-    )
+    pair = _pair_slack(problem, theta, near=y[:-1] * ratio * ratio, far=far)
     wings = identity[:-1, :, 1:3]
     near_by = np.concatenate((-y_by[:-1] / y[:-1, None, :], -wings), axis=2)
     far_by = np.concatenate((far_by / far[:, None, :], wings), axis=2)
     # An unlinked pair is no constraint: a constant slack with no derivative.
     free = ~problem.linked
-    pair[free], near_by[free], far_by[free] = 1.0, 0.0, 0.0
+    near_by[free], far_by[free] = 0.0, 0.0
     return _Constraints(own, own_by, pair, near_by, far_by)
 
 
@@ -235,7 +293,7 @@ def least_squares_surface(problem: Problem, theta: Floats) -> Floats:
     dual_own, dual_pair = barrier / at.own, barrier / at.pair
     damping = np.full(n_groups, 1e-3)
 
-    def merit(cost: Floats, found: _Constraints) -> Floats:
+    def merit(cost: Floats, found: _Slack | _Constraints) -> Floats:
         with np.errstate(invalid="ignore", divide="ignore"):
             own = np.where(found.own > 0.0, -np.log(found.own), np.inf).sum(axis=1)
             pair = np.where(found.pair > 0.0, -np.log(found.pair), np.inf).sum(axis=1)
@@ -252,8 +310,9 @@ def least_squares_surface(problem: Problem, theta: Floats) -> Floats:
         np.minimum.at(length, pair_group, _reach(at.pair, pair_change))
         value = merit(cost, at)
         trial = theta + length[group, None] * step
-        trial_at, trial_cost = _constraints(problem, trial), problem.cost(trial)
-        worse = ~(merit(trial_cost, trial_at) <= value)
+        slack, trial_cost = _slack(problem, trial), problem.cost(trial)
+        trial_value = merit(trial_cost, slack)
+        worse = ~(trial_value <= value)
         for _ in range(2):
             if not worse.any():
                 break
@@ -262,22 +321,22 @@ def least_squares_surface(problem: Problem, theta: Floats) -> Floats:
             again = np.flatnonzero(worse[group])
             trial[again] = theta[again] + length[group[again], None] * step[again]
             part = problem.rows(again)
-            _replaced(trial_at, _constraints(part, trial[again]), rows=again, linked=part.linked)
+            _replaced(slack, _slack(part, trial[again]), rows=again, linked=part.linked)
             trial_cost[again] = part.cost(trial[again])
-            worse = ~(merit(trial_cost, trial_at) <= value)
-        length = np.where(worse, 0.3 * length, length)
+            trial_value = merit(trial_cost, slack)
+            worse = ~(trial_value <= value)
         length = np.where(worse, 0.0, length)
         damping = np.clip(np.where(worse, damping * 10.0, damping * 0.3), 1e-8, 1e6)
-        kept = worse[group]
+        kept, is_last = worse[group], barrier == LAST_BARRIER
         theta = np.where(kept[:, None], theta, trial)
-        at = _merged(trial_at, at, kept=kept, kept_pairs=worse[pair_group])
+        at = _constraints(problem, theta)
         cost = np.where(kept, cost, trial_cost)
         own_step = length[group, None] * own_change
         pair_step = length[pair_group, None] * pair_change
         barrier = max(LAST_BARRIER, BARRIER_DECAY * barrier)
         dual_own = _dual(dual_own, at.own, change=own_step, barrier=barrier)
         dual_pair = _dual(dual_pair, at.pair, change=pair_step, barrier=barrier)
-        if barrier == LAST_BARRIER and float(np.abs(length[group, None] * step).max()) < 1e-5:
+        if is_last and not (worse | (value - trial_value > LEAST_GAIN)).any():
             break
     return theta
 
@@ -324,24 +383,7 @@ def _dual(dual: Floats, slack: Floats, *, change: Floats, barrier: float) -> Flo
     return np.clip(dual * (1.0 - change / slack), 0.01 * central, 100.0 * central)
 
 
-def _replaced(found: _Constraints, part: _Constraints, *, rows: Indices, linked: NDArray[np.bool_]) -> None:
-    """Put the constraints of some slices, whole groups of them, in their places."""
-    near = rows[:-1][linked]
-    found.own[rows], found.own_by[rows] = part.own, part.own_by
-    found.pair[near] = part.pair[linked]
-    found.pair_by_near[near], found.pair_by_far[near] = part.pair_by_near[linked], part.pair_by_far[linked]
-
-
-def _merged(
-    new: _Constraints, old: _Constraints, *, kept: NDArray[np.bool_], kept_pairs: NDArray[np.bool_]
-) -> _Constraints:
-    if not kept.any():
-        return new
-    own, pair = kept[:, None], kept_pairs[:, None]
-    return _Constraints(
-        np.where(own, old.own, new.own),
-        np.where(own[:, :, None], old.own_by, new.own_by),
-        np.where(pair, old.pair, new.pair),
-        np.where(pair[:, :, None], old.pair_by_near, new.pair_by_near),
-        np.where(pair[:, :, None], old.pair_by_far, new.pair_by_far),
-    )
+def _replaced(found: _Slack, part: _Slack, *, rows: Indices, linked: NDArray[np.bool_]) -> None:
+    """Put the slacks of some slices, whole groups of them, in their places."""
+    found.own[rows] = part.own
+    found.pair[rows[:-1][linked]] = part.pair[linked]
