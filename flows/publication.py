@@ -10,7 +10,7 @@ from typing import Any
 from flows import ledger
 from flows.durability import DRAFT_SUFFIX, announce, move_file, remove_file, replace_file, sync_folder
 from flows.home import Home, locked
-from flows.partition_files import LARGE_TABLES
+from flows.partition_files import LARGE_TABLES, PartitionFile
 from flows.provenance import code_version
 from flows.published_night import read_night, read_published_night
 from flows.report import report_page, report_path, write_report
@@ -70,10 +70,20 @@ def publish_changes(
     result = Publication(revised_sessions=sorted(revised))
     files = dict(before)
     revision = now.strftime(REVISION_FORMAT) if known_nights else None
+    large = {
+        table: warehouse.files_of(table, sessions=[date.fromisoformat(cut) for own, cut in dirty if own is table])
+        for table in LARGE_TABLES
+    }
     for table, partition in dirty:
         path = partition_path(table, partition)
         record = _publish_partition(
-            published, warehouse, table=table, partition=partition, before=before.get(path), revision=revision
+            published,
+            warehouse,
+            table=table,
+            partition=partition,
+            file=large[table].get(date.fromisoformat(partition)) if table in LARGE_TABLES else None,
+            before=before.get(path),
+            revision=revision,
         )
         if record is None:
             files.pop(path, None)
@@ -161,18 +171,18 @@ def _publish_partition(
     *,
     table: Table,
     partition: str,
+    file: PartitionFile | None,
     before: SnapshotFile | None,
     revision: str | None,
 ) -> SnapshotFile | None:
+    """Publish a partition, of a large table by linking its `file`; return its record, None if it has no rows."""
     folder = warehouse.partitions.local
-    if table in LARGE_TABLES and folder is not None:
-        own = warehouse.files_of(table, sessions=[date.fromisoformat(partition)])
-        for file in own.values():
-            record = SnapshotFile(path=partition_path(table, partition), rows=file.n_rows, sha256=file.sha256)
-            publish_partition_file(
-                published, table=table, source=folder / file.name, record=record, before=before, revision=revision
-            )
-            return record
+    if file is not None and folder is not None:
+        record = SnapshotFile(path=partition_path(table, partition), rows=file.n_rows, sha256=file.sha256)
+        publish_partition_file(
+            published, table=table, source=folder / file.name, record=record, before=before, revision=revision
+        )
+        return record
     frame = warehouse.read_partition(table, partition)
     return write_snapshot(published, table=table, partition=partition, frame=frame, before=before, revision=revision)
 
