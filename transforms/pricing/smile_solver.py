@@ -27,12 +27,12 @@ CALENDAR_MARGIN = 2e-3
 # Where the constraints are held, in at-the-money standard deviations: dense at the money, 200 at the ends, beyond
 # which a slice is as good as its straight wings, whose slopes are constrained themselves.
 CONSTRAINT_X = np.sinh(np.linspace(-6.0, 6.0, 81))
-# Barrier weights, in squared half-spreads a constraint: the first, the last, and the factor from step to step. A first
-# one as large as the misfits themselves drives a surface away from its quotes, and it takes dozens of steps to return.
-FIRST_BARRIER, LAST_BARRIER, BARRIER_DECAY = 0.03, 1e-3, 0.2
+# Barrier weights, in squared half-spreads a constraint: the first, the last, and the factor from step to step. A larger
+# first one drives a surface away from its quotes, a smaller one lets it run into a constraint: both cost many steps.
+FIRST_BARRIER, LAST_BARRIER, BARRIER_DECAY = 1.0, 1e-3, 0.2
 MOST_STEPS = 40
-# Squared half-spreads; a group that gains no more by a step, at the last barrier, has its fit.
-LEAST_GAIN = 1e-2
+# A group that gains no more by a step, at the last barrier, has its fit: squared half-spreads, and share of its misfit.
+LEAST_GAIN, LEAST_GAIN_SHARE = 1e-2, 1e-4
 
 
 @dataclass(frozen=True)
@@ -336,7 +336,8 @@ def least_squares_surface(problem: Problem, theta: Floats) -> Floats:
         barrier = max(LAST_BARRIER, BARRIER_DECAY * barrier)
         dual_own = _dual(dual_own, at.own, change=own_step, barrier=barrier)
         dual_pair = _dual(dual_pair, at.pair, change=pair_step, barrier=barrier)
-        if is_last and not (worse | (value - trial_value > LEAST_GAIN)).any():
+        gains = value - trial_value > LEAST_GAIN + LEAST_GAIN_SHARE * np.abs(value)
+        if is_last and not (worse | gains).any():
             break
     return theta
 
