@@ -1,6 +1,7 @@
 """What a table is: columns with types, units and bounds, a grain, a key; and how a frame conforms to it."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import polars as pl
@@ -82,6 +83,10 @@ class Table:
 
     def empty(self) -> pl.DataFrame:
         """Return a frame of this table with no rows."""
+        return self._no_rows.clone()
+
+    @cached_property
+    def _no_rows(self) -> pl.DataFrame:
         return pl.DataFrame(schema=self.polars_schema)
 
     def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -102,9 +107,12 @@ class Table:
                 "give the frame exactly the columns of transforms/schemas.py"
             )
         frame = frame.select(self.column_names)
-        wrong = {c.name: frame.schema[c.name] for c in self.columns if frame.schema[c.name] != c.dtype}
+        types = frame.schema
+        wrong = {c.name: types[c.name] for c in self.columns if types[c.name] != c.dtype}
         if wrong:
             raise SchemaMismatch(f"{self.full_name}: columns of another type than the schema's: {wrong}")
+        if frame.is_empty():
+            return frame
         required = [c.name for c in self.columns if not c.nullable or c.name in self.key]
         counts = frame.select(
             [pl.col(name).null_count().alias(f"null {name}") for name in required]
