@@ -185,6 +185,10 @@ def _limits(out: Console, document: Document) -> None:
         table.add_row(row["engine"], name, row["measured_text"], row["threshold_text"], row["slack_text"], alone)
     if document["limits"]:
         out.print(table)
+        if any(row["engine"] == "condor" for row in document["limits"]):
+            print_indented(
+                out, "A condor is sized with room for its layer, so it measures more here than above.", "dim"
+            )
     else:
         print_indented(out, "  no trade was sized")
     for engine, called in (("condor", "condors"), ("second", "layers")):
