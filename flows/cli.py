@@ -6,14 +6,17 @@ import sys
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from transforms.errors import AlvhError, StorageFailed, UsageError
+
+if TYPE_CHECKING:
+    from flows.home import Home
 
 EXIT_NOTHING_PUBLISHED = 1
 EXIT_WRONG_USE = 2
@@ -199,7 +202,9 @@ def sql_command(
 
 @app.command("explain")
 def explain_command(
-    day: Annotated[datetime, typer.Argument(metavar="DATE", formats=["%Y-%m-%d"], help="Session.")],
+    day: Annotated[
+        datetime | None, typer.Argument(metavar="[DATE]", formats=["%Y-%m-%d"], help="Session (default: the last).")
+    ] = None,
     home: HomeOption = None,
     json_output: JsonOption = False,
 ) -> None:
@@ -208,7 +213,7 @@ def explain_command(
     from flows.terminal_night import explain_document, show_explain
 
     where = find_home(home)
-    _emit(explain_document(where, day.date()), show_explain, json_output)
+    _emit(explain_document(where, _night(where, day)), show_explain, json_output)
 
 
 @app.command("report")
@@ -304,17 +309,12 @@ def verify_command(
     """Recompute a published night from its inputs and settings, and compare with what is published."""
     from flows import night
     from flows.home import find_home
-    from flows.publication import published_nights
     from flows.rebuild import verify_night
     from flows.settings import read_settings
     from flows.terminal import show_verification, verification_document
 
     where = find_home(home)
-    nights = published_nights(where.published)
-    if day is None and not nights:
-        raise AlvhError(f"no night is published in {where.published}; run `alvh run` first")
-    session = day.date() if day else nights[-1]
-    found = verify_night(where, session, settings=read_settings(where), now=now or night.utc_now())
+    found = verify_night(where, _night(where, day), settings=read_settings(where), now=now or night.utc_now())
     _emit(verification_document(found), show_verification, json_output)
     raise typer.Exit(EXIT_NOTHING_PUBLISHED if found.differences else 0)
 
@@ -407,6 +407,18 @@ def main() -> None:
         said = storage_message(error.filename or "a file", error.strerror or str(error), error.errno)
         _complain(StorageFailed(said))
         sys.exit(EXIT_NOTHING_PUBLISHED)
+
+
+def _night(home: "Home", day: datetime | None) -> date:
+    """Return the session asked for, else the last that is published."""
+    from flows.publication import published_nights
+
+    if day is not None:
+        return day.date()
+    nights = published_nights(home.published)
+    if not nights:
+        raise AlvhError(f"no night is published in {home.published}; run `alvh run` first")
+    return nights[-1]
 
 
 def _complain(error: AlvhError) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from transforms.errors import DataError
+from transforms.errors import DataError, UsageError
 from transforms.schemas import TABLES
 from transforms.table_schema import Table
 
@@ -65,12 +65,21 @@ def read_published(path: Path, table: Table, *, session: date | None = None) -> 
 
 
 def named_query(query: str) -> str:
-    """Return the text of sql/queries/<query>.sql if there is such a file, else the query itself."""
-    if query.isidentifier():
-        path = files("sql").joinpath("queries", f"{query}.sql")
-        if path.is_file():
-            return path.read_text()
-    return query
+    """Return the text of sql/queries/<query>.sql if the query is a name, else the query itself.
+
+    Raises
+    ------
+    UsageError
+        If there is no query of that name.
+    """
+    if not query.isidentifier():
+        return query
+    folder = files("sql").joinpath("queries")
+    path = folder.joinpath(f"{query}.sql")
+    if not path.is_file():
+        names = sorted(entry.name.removesuffix(".sql") for entry in folder.iterdir() if entry.name.endswith(".sql"))
+        raise UsageError(f"there is no query {query}; give a select, or one of {', '.join(names)}")
+    return path.read_text()
 
 
 def served_statements(source_of: Callable[[Table], str]) -> Iterator[str]:

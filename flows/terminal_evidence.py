@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from rich.padding import Padding
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from flows.terminal import console
 from transforms.evidence.replay import DEFAULT
@@ -22,7 +24,7 @@ def show_claims(document: dict[str, Any]) -> None:
     for row in claims:
         if row["variant"] == DEFAULT:
             table.add_row(row["statement"], str(row["n"]), _number(row["estimate"]), _interval(row), row["verdict"])
-            table.add_row(f"  [dim]{row['detail'] or row['measure']}[/dim]", "", "", "", "")
+            table.add_row(Padding(Text(row["detail"] or row["measure"], "dim"), (0, 0, 0, 2)), "", "", "", "")
     out.print(f"Evidence as of {claims[0]['as_of']}, every night of this home replayed", highlight=False)
     out.print(table)
     others = [row for row in claims if row["variant"] != DEFAULT and row["verdict"] != "too little data"]

@@ -1,7 +1,9 @@
 """What `alvh run` and `alvh explain` print of a night: decisions and why, rules and their distance, limits, book."""
 
+import shlex
 from collections.abc import Iterable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from rich.columns import Columns
@@ -9,7 +11,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from flows.home import Home
+from flows.home import Home, find_home
 from flows.night import NightResult
 from flows.publication import SERVED_FILE, read_manifest
 from flows.published_night import read_published_night
@@ -73,9 +75,19 @@ def show_run(document: Document, out: Console | None = None) -> None:
             out, "  " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in document["seconds"].items()), "dim"
         )
     if document["sessions"]:
-        print_indented(out, f'Next: alvh explain {document["sessions"][-1]}, or alvh sql "select * from latest_signal"')
+        of = _home_words(Path(document["published"]).parent)
+        print_indented(out, f"Next: alvh explain {document['sessions'][-1]}{of}")
+        print_indented(out, f'      alvh sql "select * from latest_signal"{of}')
     if document["page"]:
         print_indented(out, f"Page: {document['page']}")
+
+
+def _home_words(root: Path) -> str:
+    """Return the option that names a home which a command would not find by itself; relative where it can be."""
+    if find_home().root == root:
+        return ""
+    here = Path.cwd()
+    return f" --home {shlex.quote(str(root.relative_to(here) if root.is_relative_to(here) else root))}"
 
 
 def explain_document(home: Home, session: date) -> Document:
@@ -185,6 +197,10 @@ def _limits(out: Console, document: Document) -> None:
         table.add_row(row["engine"], name, row["measured_text"], row["threshold_text"], row["slack_text"], alone)
     if document["limits"]:
         out.print(table)
+        if any(row["engine"] == "condor" for row in document["limits"]):
+            print_indented(
+                out, "A condor is sized with room for its layer, so it measures more here than above.", "dim"
+            )
     else:
         print_indented(out, "  no trade was sized")
     for engine, called in (("condor", "condors"), ("second", "layers")):

@@ -138,10 +138,10 @@ def test_what_cannot_be_read_is_refused_by_name_and_the_rest_goes_on(
         (("run", "--date", "2024-02-30"), ("2024-02-30", "does not match")),
         (("run", "--date", "yesterday"), ("yesterday",)),
         (("run", "--tomorrow"), ("No such option",)),
-        (("explain",), ("Missing argument",)),
         (("explain", "29.02.2024"), ("29.02.2024",)),
         (("launch",), ("No such command",)),
         (("journal", "burn"), ("the actions are list, show and note",)),
+        (("sql", "which_rows"), ("there is no query which_rows", "which_rows_were_refused")),
         (("sql", "select 1", "--output", "xml"), ("--output xml", "table, csv, json, parquet")),
     ],
 )
@@ -167,6 +167,7 @@ def test_a_wrong_setting_is_named_with_its_value(alvh: Alvh, tmp_path: Path) -> 
     [
         (("sql", "select 1"), ("nothing is published at", "alvh import")),
         (("verify",), ("no night is published",)),
+        (("explain",), ("no night is published",)),
         (("explain", "2024-02-29"), ("no night of 2024-02-29 is published",)),
     ],
 )

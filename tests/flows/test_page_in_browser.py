@@ -163,10 +163,18 @@ def test_every_link_leads_somewhere(browser: Browser, pages: dict[date, Path]) -
 
 
 def test_tables_hold_numbers(browser: Browser, pages: dict[date, Path]) -> None:
-    browser.open(address(pages[FRIDAY]), width=WIDE)
-    for section in ("tonight", "limits", "market", "packages", "book", "quality", "provenance"):
+    def n_numbers(section: str) -> int:
         cells = browser.ask(f"[...document.querySelectorAll('#{section} td')].map(c => c.textContent.trim())")
-        assert sum(any(sign.isdigit() for sign in cell) for cell in cells) >= 5, section
+        return sum(any(sign.isdigit() for sign in cell) for cell in cells)
+
+    browser.open(address(pages[MONDAY]), width=WIDE)
+    assert n_numbers("book") > 50
+    browser.open(address(pages[FRIDAY]), width=WIDE)
+    for section in ("tonight", "limits", "market", "packages", "quality", "provenance"):
+        assert n_numbers(section) >= 5, section
+    # Before its first trade a book has no table of zeros.
+    assert n_numbers("book") == 0
+    assert "Nothing has been opened yet." in browser.ask("document.querySelector('#book').innerText")
     assert browser.ask("document.querySelectorAll('#rules .dial').length") > 8
     assert "undefined" not in browser.ask("document.body.innerText")
     assert "NaN" not in browser.ask("document.body.innerText")

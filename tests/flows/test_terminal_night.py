@@ -104,6 +104,16 @@ def test_a_run_shows_its_decision_and_ends_with_the_path_of_its_page(rich_home: 
         assert any(line.startswith("First engine") for line in lines)
 
 
+def test_what_a_run_says_to_do_next_finds_the_home_it_ran_in(rich_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = run_document(rich_home, NightResult("published", sessions=[MONDAY]))
+    monkeypatch.delenv("ALVH_HOME", raising=False)
+    monkeypatch.chdir(rich_home.root.parent)
+    elsewhere = printed(document, width=140, run=True).splitlines()
+    assert f"Next: alvh explain {MONDAY} --home {rich_home.root.name}" in elsewhere
+    monkeypatch.setenv("ALVH_HOME", str(rich_home.root))
+    assert f"Next: alvh explain {MONDAY}" in printed(document, width=140, run=True).splitlines()
+
+
 def test_a_night_that_lacked_inputs_says_which(base_home: Home) -> None:
     text = printed(explain_document(base_home, NIGHTS[0]), width=80)
     assert "data degraded" in text
