@@ -278,13 +278,13 @@ def evidence_command(
     ] = False,
     now: NowOption = None,
 ) -> None:
-    """Show the claims of the method with sample size, estimate, interval and verdict."""
+    """Show the claims of the method with sample size, estimate, interval and verdict, and the books beside indices."""
     from flows import night
     from flows.evidence import gather_evidence, published_evidence
     from flows.home import find_home, locked, prepare_home
     from flows.settings import read_settings
     from flows.terminal import session_progress
-    from flows.terminal_evidence import show_claims
+    from flows.terminal_evidence import show_evidence
 
     where = find_home(home)
     if disputed and not replay:
@@ -294,7 +294,7 @@ def evidence_command(
         started = now or night.utc_now()
         with locked(where, started_at=started.isoformat()), session_progress(quiet=json_output) as progress:
             gather_evidence(where, settings=read_settings(where), now=started, disputed=disputed, progress=progress)
-    _emit(published_evidence(where), show_claims, json_output)
+    _emit(published_evidence(where), show_evidence, json_output)
 
 
 @app.command("verify")

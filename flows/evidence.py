@@ -1,4 +1,4 @@
-"""Evidence: the nights of the home replayed under today's settings and the disputed ones, and each claim judged.
+"""Evidence: the nights replayed under today's settings and the disputed ones, each claim judged, two indices rebuilt.
 
 Nothing that was published of a night is changed by it: the replay has tables of its own.
 """
@@ -18,11 +18,29 @@ from flows.served_database import named_query, query_published
 from flows.settings import Settings
 from flows.warehouse import Warehouse
 from transforms.book.engine_statistics import BookTables, engine_statistics
+from transforms.book.settlement import settlement_values
 from transforms.errors import DataError
+from transforms.evidence.benchmark_daily import BenchmarkInputs, benchmark_daily
+from transforms.evidence.benchmarks import marked_chain, options_held
 from transforms.evidence.breakdown import evidence_breakdown
 from transforms.evidence.claim_evidence import claim_evidence
 from transforms.evidence.replay import DEFAULT, Replay, Variant, replayed
-from transforms.schemas import BOX_CURVE, BY_NAME, CLAIM_EVIDENCE, ENGINE_STATISTICS, EVIDENCE_BREAKDOWN, REPLAY_DAILY
+from transforms.schemas import (
+    BENCHMARK_DAILY,
+    BOX_CURVE,
+    BY_NAME,
+    CLAIM_EVIDENCE,
+    ENGINE_STATISTICS,
+    EVIDENCE_BREAKDOWN,
+    FUTURES_SETTLEMENT,
+    INDEX_LEVEL,
+    OPTION_ANALYTICS,
+    OPTION_QUOTE,
+    REPLAY_DAILY,
+    SETTLEMENT_VALUE,
+    SLICE,
+    TREASURY_RATE,
+)
 
 SEED = 20_090_320
 CONDOR_ALONE = "condor_alone"
@@ -56,7 +74,7 @@ Progress = Callable[[int, int, str], None]
 def gather_evidence(
     home: Home, *, settings: Settings, now: datetime, disputed: bool = False, progress: Progress | None = None
 ) -> None:
-    """Replay every night of the home, judge the claims and publish both.
+    """Replay every night of the home, judge the claims, rebuild the indices and publish all of it.
 
     `disputed`: the disputed settings are replayed beside today's; Holm's procedure then corrects for their number.
 
@@ -72,18 +90,24 @@ def gather_evidence(
         replay = _replay(warehouse, sessions, _variants(settings, disputed=disputed), settings, progress=progress)
         measured = {name: warehouse.read(BY_NAME[name]) for name in CLAIM_TABLES}
         frames = _claim_frames(warehouse, replay, measured, settings)
+        benchmarks = benchmark_daily(_benchmark_inputs(warehouse, sessions), sessions, calendar=trading_calendar())
+        frames[DEFAULT][BENCHMARK_DAILY.full_name] = benchmarks
         claims = claim_evidence(frames, as_of=sessions[-1], seed=SEED)
         with warehouse.transaction():
             warehouse.write_changes(REPLAY_DAILY, replay.daily())
+            warehouse.write_changes(BENCHMARK_DAILY, benchmarks)
             warehouse.write_changes(CLAIM_EVIDENCE, claims)
             warehouse.write_changes(EVIDENCE_BREAKDOWN, evidence_breakdown(frames, as_of=sessions[-1], seed=SEED))
     night.publish(home, settings=settings, sessions=[], validation={}, now=now)
 
 
 def published_evidence(home: Home) -> dict[str, Any]:
-    """Return the published claims of the last replay as a document; none before the first."""
-    claims = query_published(home.published / SERVED_FILE, named_query("what_do_the_claims_say"))
-    return {"claims": claims.to_dicts()}
+    """Return the published claims, books and indices of the last replay as a document; none before the first."""
+    questions = {"claims": "what_do_the_claims_say", "books": "how_do_the_books_compare"}
+    return {
+        name: query_published(home.published / SERVED_FILE, named_query(question)).to_dicts()
+        for name, question in questions.items()
+    }
 
 
 def _variants(settings: Settings, *, disputed: bool) -> list[Variant]:
@@ -148,3 +172,28 @@ def _claim_frames(
         if name == DEFAULT:
             found[name]["mart.activation_window"] = replay.activation_window
     return found
+
+
+def _benchmark_inputs(warehouse: Warehouse, sessions: Sequence[date]) -> BenchmarkInputs:
+    """Return what the indices read; of the chains, one session at a time, what an index can hold."""
+    calendar = trading_calendar()
+    key = list(OPTION_QUOTE.key)
+    chains = []
+    for day in sessions:
+        quotes, analytics = (
+            options_held(warehouse.read(table, sessions=[day], columns=[*key, *columns]), day, calendar=calendar)
+            for table, columns in (
+                (OPTION_QUOTE, ("bid", "ask")),
+                (OPTION_ANALYTICS, ("mid", "fitted_price", "delta")),
+            )
+        )
+        chains.append(marked_chain(quotes, analytics))
+    levels = warehouse.read(INDEX_LEVEL)
+    return BenchmarkInputs(
+        chain=pl.concat(chains),
+        slices=warehouse.read(SLICE),
+        settlement_value=settlement_values(warehouse.read(SETTLEMENT_VALUE), levels, calendar=calendar),
+        treasury_rate=warehouse.read(TREASURY_RATE),
+        index_level=levels,
+        futures_settlement=warehouse.read(FUTURES_SETTLEMENT),
+    )

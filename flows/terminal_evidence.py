@@ -1,4 +1,4 @@
-"""What `alvh evidence` prints: each claim with its measure, interval and verdict."""
+"""What `alvh evidence` prints: each claim with its measure, interval and verdict; the books beside two indices."""
 
 from typing import Any
 
@@ -7,7 +7,36 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from flows.terminal import console
+from transforms.evidence.benchmark_daily import DOLLARS_HELD
 from transforms.evidence.replay import DEFAULT
+
+INDICES = {"cndr": "CNDR, rebuilt", "vxth": "VXTH, rebuilt"}
+
+
+def show_evidence(document: dict[str, Any]) -> None:
+    """Print the claims, then the three books and the rebuilt indices."""
+    show_claims(document)
+    if document["books"]:
+        show_books(document)
+
+
+def show_books(document: dict[str, Any]) -> None:
+    """Print what each book has earned, and what the money in each index; and what an index lacks."""
+    out = console()
+    table = RichTable(box=None, pad_edge=False)
+    for heading in ("book", "sessions", "P&L", "worst session", "worst drawdown", "Sharpe"):
+        table.add_column(heading, justify="left" if heading == "book" else "right", no_wrap=True)
+    for row in document["books"]:
+        dollars = [_dollars(row[name]) for name in ("pnl", "worst_session", "worst_drawdown")]
+        name = INDICES.get(row["book"], row["book"])
+        table.add_row(name, str(row["n"]), *dollars, _number(row["sharpe_ratio"]))
+    out.print()
+    out.print(f"The paper books, dollars, and {DOLLARS_HELD:,.0f} dollars in each index", highlight=False)
+    out.print(table)
+    for row in document["books"]:
+        if row["missing"]:
+            said = f"{INDICES[row['book']]}: {row['n_without_level']} sessions without a level; last it lacked "
+            out.print(f"{said}{row['missing']}", highlight=False)
 
 
 def show_claims(document: dict[str, Any]) -> None:
@@ -38,3 +67,7 @@ def _interval(row: dict[str, Any]) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
+
+
+def _dollars(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"

@@ -26,7 +26,7 @@ from transforms.errors import AlvhError, DataError, StorageFailed
 from transforms.schemas import BY_NAME, MISPRICING_LEG, TABLES, partition_of
 from transforms.table_schema import Table
 
-WAREHOUSE_VERSION = 4
+WAREHOUSE_VERSION = 5
 # Sessions whose large tables are checked together: enough to spare overhead, few enough to fit in memory.
 CHECKED_TOGETHER = 25
 DUCKDB_TYPES = {

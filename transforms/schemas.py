@@ -42,7 +42,7 @@ from transforms.tables.engine import (
     RATIO_SPREAD_SCENARIO,
     TAIL_SCENARIO,
 )
-from transforms.tables.evidence import CLAIM_EVIDENCE, EVIDENCE_BREAKDOWN, EVIDENCE_TABLES
+from transforms.tables.evidence import BENCHMARK_DAILY, CLAIM_EVIDENCE, EVIDENCE_BREAKDOWN, EVIDENCE_TABLES
 from transforms.tables.feature import (
     BOX_CURVE,
     CURVE_DAILY,
@@ -74,6 +74,7 @@ from transforms.tables.rule import DECISION, DECISION_LEG, RULE_EVALUATION, RULE
 __all__ = [
     "ACCOUNT_DAILY",
     "ACCOUNT_STATE",
+    "BENCHMARK_DAILY",
     "BOOK_TABLES",
     "BOOL",
     "BOX_CURVE",

@@ -8,14 +8,14 @@ from flows.settings import Settings
 from tests.flows.small_home import LATER, NIGHTS, new_home, published_rows, snapshot_hashes
 from transforms.errors import DataError
 from transforms.evidence.claims import CLAIMS
-from transforms.schemas import CLAIM_EVIDENCE, EVIDENCE_BREAKDOWN, REPLAY_DAILY
+from transforms.schemas import BENCHMARK_DAILY, CLAIM_EVIDENCE, EVIDENCE_BREAKDOWN, REPLAY_DAILY
 
-OWN = {f"snapshots/{table.full_name}" for table in (CLAIM_EVIDENCE, EVIDENCE_BREAKDOWN, REPLAY_DAILY)}
+OWN = {f"snapshots/{table.full_name}" for table in (BENCHMARK_DAILY, CLAIM_EVIDENCE, EVIDENCE_BREAKDOWN, REPLAY_DAILY)}
 
 
 def test_a_replay_judges_every_claim_and_leaves_the_nights_as_they_are(home: Home) -> None:
     before = snapshot_hashes(home.published)
-    assert published_evidence(home) == {"claims": []}
+    assert published_evidence(home) == {"claims": [], "books": []}
     gather_evidence(home, settings=Settings(), now=LATER)
     after = snapshot_hashes(home.published)
     assert {path for path in after if after[path] != before.get(path)} == {

@@ -8,7 +8,7 @@ VIX expirations. Sources: Cboe's index pages (deltas, ten times, third Fridays a
 secondary sources.
 
 What differs from the published indices: the roll is at the session's snapshot and not about 11:00, at the touch and not
-at an average of trades, and total return is what the caller gives.
+at an average of trades, and dividends are those that one's own forwards imply, paid evenly.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from datetime import date
 
 import polars as pl
 
-from transforms.sessions import TradingCalendar, next_month, spx_monthly_expiration, vix_monthly_expiration
+from transforms.sessions import ONE_DAY, TradingCalendar, next_month, spx_monthly_expiration, vix_monthly_expiration
 
 START_LEVEL = 100.0
 BILLS_OVER_MAX_LOSS = 10.0
@@ -31,6 +31,11 @@ CONDOR_LEGS = (
 HEDGE_DELTA = 0.30
 # Future above, up to and with, weight of the calls.
 HEDGE_WEIGHTS = ((15.0, 30.0, 0.01), (30.0, 50.0, 0.005))
+# Years to expiration of the nearest slice that says anything of dividends.
+SHORTEST_OF_DIVIDENDS = 0.25
+NO_RATE = "a Treasury bill rate by the roll"
+NO_CLOSE = "the SPX close of the session or of the roll"
+NO_SETTLED_MONTH = "the level that an earlier month ended on"
 CHAIN_COLUMNS = ("session_date", "root", "expiration", "strike", "option_type", "bid", "ask", "mid", "delta")
 
 
@@ -39,7 +44,8 @@ class RebuiltIndex:
     """An index and its rolls.
 
     daily: session_date, level (100 at the first roll; null where a leg has no mark, and from a month on that cannot be
-    settled). rolls: one row per roll that opened options, what it opened at which prices.
+    settled), missing (what the level lacks; null where there is one), rolled_on and expiration (of the month that the
+    session is in, at its close). rolls: one row per roll that opened options, what it opened at which prices.
     """
 
     daily: pl.DataFrame
@@ -52,6 +58,7 @@ def condor_index(
     settlement_value: pl.DataFrame,
     bill_rate: pl.DataFrame,
     calendar: TradingCalendar,
+    through: date | None = None,
     fill_slippage: float = 1.0,
 ) -> RebuiltIndex:
     """Return CNDR rebuilt over the sessions of a chain, from the first monthly SPX expiration on.
@@ -62,11 +69,12 @@ def condor_index(
     Parameters
     ----------
     chain : session_date, root, expiration, strike, option_type, bid, ask, mid, delta
-        core.option_quote beside feature.option_analytics; SPX alone is read, of each session the expirations held.
+        `marked_chain`; SPX alone is read, of each session the expirations held.
     settlement_value : core.settlement_value
     bill_rate : session_date, rate (decimal a year)
         Of a bill; a roll takes the last one published by its session, at simple interest for the month.
     calendar : New York sessions
+    through : the index rolls up to this session; up to the last of the chain unless given
     fill_slippage : half-spreads paid beyond the mid
 
     Returns
@@ -77,7 +85,7 @@ def condor_index(
     """
     quotes = _settling(chain.filter(pl.col("root") == "SPX").select(CHAIN_COLUMNS), calendar)
     settled = _settling(settlement_value.filter(pl.col("root") == "SPX"), calendar)
-    months = _months(quotes, calendar, of="SPX")
+    months = _months(quotes, calendar, of="SPX", through=through)
     opened = _opened_condors(quotes, months, fill_slippage=fill_slippage)
     rates = bill_rate.select("session_date", "rate").drop_nulls().sort("session_date")
     rolls = (
@@ -103,9 +111,11 @@ def condor_index(
         .select(
             "session_date",
             "rolled_on",
+            "expiration",
             growth=pl.when(pl.col("credit").is_null())
             .then(interest)
             .otherwise((capital + pl.col("credit")) / capital * interest + pl.col("worth") / capital),
+            missing=pl.when(pl.col("rate").is_null()).then(pl.lit(NO_RATE)).otherwise(_mark_missing("SPX")),
         )
     )
     shown = ("session_date", "expiration", *strikes, "credit", "max_loss", "rate")
@@ -119,6 +129,7 @@ def tail_hedge_index(
     futures: pl.DataFrame,
     settlement_value: pl.DataFrame,
     calendar: TradingCalendar,
+    through: date | None = None,
     fill_slippage: float = 1.0,
 ) -> RebuiltIndex:
     """Return VXTH rebuilt over the sessions of a chain, from the first monthly VIX expiration on.
@@ -135,6 +146,7 @@ def tail_hedge_index(
         core.futures_settlement: the future of the month bought sets the weight.
     settlement_value : core.settlement_value
     calendar : New York sessions
+    through : the index rolls up to this session; up to the last of the chain unless given
     fill_slippage : half-spreads paid beyond the mid
 
     Returns
@@ -145,7 +157,7 @@ def tail_hedge_index(
     calls_quoted = (pl.col("root") == "VIX") & (pl.col("option_type") == "call")
     quotes = _settling(chain.filter(calls_quoted).select(CHAIN_COLUMNS), calendar)
     settled = _settling(settlement_value.filter(pl.col("root") == "VIX"), calendar)
-    months = _months(quotes, calendar, of="VIX")
+    months = _months(quotes, calendar, of="VIX", through=through)
     weight = pl.lit(0.0)
     for above, up_to, share in HEDGE_WEIGHTS:
         weight = pl.when((pl.col("future") > above) & (pl.col("future") <= up_to)).then(share).otherwise(weight)
@@ -170,7 +182,7 @@ def tail_hedge_index(
     at_roll = levels.rename({"session_date": "rolled_on", "level": "level_at_roll"})
     hedge = pl.when(pl.col("weight") > 0.0).then(pl.col("weight") * pl.col("worth") / pl.col("price")).otherwise(0.0)
     growth = (
-        _days_of_months(levels.filter(pl.col("session_date") <= _last(quotes)), months)
+        _days_of_months(levels.filter(pl.col("session_date") <= (through or _last(quotes))), months)
         .join(rolls.rename({"session_date": "rolled_on"}), on=["rolled_on", "expiration"], how="left")
         .join(levels, on="session_date", how="left", validate="m:1")
         .join(at_roll, on="rolled_on", how="left", validate="m:1")
@@ -178,22 +190,98 @@ def tail_hedge_index(
         .select(
             "session_date",
             "rolled_on",
+            "expiration",
             growth=(1.0 - pl.col("weight")) * pl.col("level") / pl.col("level_at_roll") + hedge,
+            missing=pl.when(pl.col("level").is_null() | pl.col("level_at_roll").is_null())
+            .then(pl.lit(NO_CLOSE))
+            .otherwise(_mark_missing("VIX")),
         )
     )
     shown = ("session_date", "expiration", "strike", "future", "price", "weight")
     return RebuiltIndex(_chained(growth), rolls.filter(pl.col("weight") > 0.0).select(shown))
 
 
-def with_dividends(closes: pl.DataFrame, *, dividend_yield: float) -> pl.DataFrame:
-    """Return `session_date`, `level`: a price index with dividends paid evenly at a yield, decimal a year.
+def implied_dividend_yield(slices: pl.DataFrame, closes: pl.DataFrame) -> pl.DataFrame:
+    """Return `session_date`, `dividend_yield` (decimal a year, continuous): what SPX forwards imply of dividends.
 
-    `closes` has session_date and close.
+    ln(close/(forward x discount factor))/years, the median over the slices of three months or more; nearer ones say
+    more of the gap between the clocks of options and index. No row where there is no such slice.
+
+    Parameters
+    ----------
+    slices : feature.slice; of it SPX and SPXW
+    closes : session_date, close (points)
     """
-    days = (pl.col("session_date") - pl.col("session_date").min()).dt.total_days()
-    return closes.sort("session_date").select(
-        "session_date", level=pl.col("close") * (dividend_yield * days / DAYS_A_YEAR).exp()
+    implied = (pl.col("close") / (pl.col("forward") * pl.col("discount_factor"))).log() / pl.col("time_to_expiry")
+    return (
+        slices.filter(pl.col("root").is_in(["SPX", "SPXW"]) & (pl.col("time_to_expiry") >= SHORTEST_OF_DIVIDENDS))
+        .join(closes, on="session_date", how="inner", validate="m:1")
+        .select("session_date", dividend_yield=implied)
+        .drop_nulls()
+        .group_by("session_date")
+        .agg(pl.col("dividend_yield").median())
+        .sort("session_date")
     )
+
+
+def with_dividends(closes: pl.DataFrame, dividend_yield: pl.DataFrame) -> pl.DataFrame:
+    """Return `session_date`, `level` (points of the first close), `has_dividends`: an index with dividends reinvested.
+
+    Between two sessions they are paid at the last yield known at the first of them; none while none is known.
+
+    Parameters
+    ----------
+    closes : session_date, close (points)
+    dividend_yield : `implied_dividend_yield`
+    """
+    known = closes.sort("session_date").join_asof(
+        dividend_yield.sort("session_date"), on="session_date", strategy="backward"
+    )
+    days = pl.col("session_date").diff().dt.total_days()
+    paid = (pl.col("dividend_yield").shift(1) * days / DAYS_A_YEAR).fill_null(0.0).cum_sum()
+    return known.select(
+        "session_date",
+        level=pl.col("close") * paid.exp(),
+        has_dividends=pl.col("dividend_yield").shift(1).is_not_null(),
+    )
+
+
+def marked_chain(quotes: pl.DataFrame, analytics: pl.DataFrame) -> pl.DataFrame:
+    """Return the chain that the indices read, of a session's core.option_quote and feature.option_analytics.
+
+    As in the book, `mid` is the middle of a two-sided quote and else the smile's price; null where there is neither.
+    """
+    key = ["session_date", "root", "expiration", "strike", "option_type"]
+    own = analytics.select(*key, "mid", "fitted_price", "delta")
+    two_sided = (pl.col("bid") > 0.0) & (pl.col("ask") >= pl.col("bid"))
+    return (
+        quotes.join(own, on=key, how="left", validate="1:1")
+        .with_columns(mid=pl.coalesce(pl.when(two_sided).then("mid"), "fitted_price"))
+        .select(CHAIN_COLUMNS)
+    )
+
+
+def options_held(quotes: pl.DataFrame, session_date: date, *, calendar: TradingCalendar) -> pl.DataFrame:
+    """Return the rows of a session that the indices can hold or open: SPX and VIX calls of the next monthly expiration.
+
+    `quotes` has root, expiration and option_type.
+    """
+    found = []
+    for root, kinds in (("SPX", ["put", "call"]), ("VIX", ["call"])):
+        settles_on = next_expiration(root, session_date, calendar=calendar)
+        # Up to the Saturday that was printed until 2015.
+        months = pl.col("expiration").is_between(settles_on, calendar.after(settles_on), closed="left")
+        found.append((pl.col("root") == root) & pl.col("option_type").is_in(kinds) & months)
+    return quotes.filter(pl.any_horizontal(found))
+
+
+def next_expiration(root: str, session_date: date, *, calendar: TradingCalendar) -> date:
+    """Return the first monthly expiration of SPX or VIX options after a session."""
+    rule = spx_monthly_expiration if root == "SPX" else vix_monthly_expiration
+    year, month = session_date.year, session_date.month
+    while (day := rule(year, month, calendar=calendar)) <= session_date:
+        year, month = next_month(year, month)
+    return day
 
 
 def _settling(frame: pl.DataFrame, calendar: TradingCalendar) -> pl.DataFrame:
@@ -212,18 +300,15 @@ def _last(quotes: pl.DataFrame) -> date | None:
     return last if isinstance(last, date) else None
 
 
-def _months(quotes: pl.DataFrame, calendar: TradingCalendar, *, of: str) -> pl.DataFrame:
+def _months(quotes: pl.DataFrame, calendar: TradingCalendar, *, of: str, through: date | None) -> pl.DataFrame:
     """Return the rolls: `session_date` (an expiration the sessions hold) and `expiration` (the next one)."""
-    first, last = quotes["session_date"].min(), _last(quotes)
+    first, last = quotes["session_date"].min(), through or _last(quotes)
     rolls: list[tuple[date, date]] = []
     if isinstance(first, date) and last is not None:
-        rule = spx_monthly_expiration if of == "SPX" else vix_monthly_expiration
-        year, month = first.year, first.month
-        days: list[date] = []
-        while not days or days[-1] <= last:
-            days.append(rule(year, month, calendar=calendar))
-            year, month = next_month(year, month)
-        rolls = [(day, days[at + 1]) for at, day in enumerate(days[:-1]) if first <= day <= last]
+        day = next_expiration(of, first - ONE_DAY, calendar=calendar)
+        while day <= last:
+            rolls.append((day, next_expiration(of, day, calendar=calendar)))
+            day = rolls[-1][1]
     return pl.DataFrame(rolls, schema={"session_date": pl.Date(), "expiration": pl.Date()}, orient="row")
 
 
@@ -318,10 +403,24 @@ def _chained(growth: pl.DataFrame) -> pl.DataFrame:
     missing = pl.col("of_month").shift(1).is_null() & (pl.int_range(pl.len()) > 0)
     months = months.with_columns(level_at_roll=pl.when(missing.cum_max()).then(None).otherwise(pl.col("level_at_roll")))
     grown = pl.when(pl.col("session_date") == pl.col("rolled_on")).then(1.0).otherwise("growth")
+    level = pl.col("level_at_roll") * grown
+    lacking = pl.when(pl.col("level_at_roll").is_null()).then(pl.lit(NO_SETTLED_MONTH)).otherwise("missing")
     return (
         growth.join(months, on="rolled_on", how="inner", validate="m:1")
         .sort("session_date", "rolled_on")
         # On a roll session what was held is worth what the new month starts from.
-        .unique("session_date", keep="first", maintain_order=True)
-        .select("session_date", level=pl.col("level_at_roll") * grown)
+        .unique("session_date", keep="last", maintain_order=True)
+        .select(
+            "session_date", level=level, missing=pl.when(level.is_null()).then(lacking),
+            rolled_on="rolled_on", expiration="expiration",
+        )
+    )  # fmt: skip
+
+
+def _mark_missing(root: str) -> pl.Expr:
+    """Return what a session lacks that has no worth of its options."""
+    return (
+        pl.when(pl.col("session_date") == pl.col("expiration"))
+        .then(pl.lit(f"the settlement value of the {root} options that expire"))
+        .otherwise(pl.lit(f"a quote of the {root} options held"))
     )

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from transforms.evidence.benchmark_daily import benchmark_pnl
 from transforms.evidence.claims.claim import Frames, engine_sessions
 from transforms.evidence.claims.condor_earns_in_ranges import N_QUINTILES, range_quintile
 from transforms.evidence.estimate import estimated, mean_where
 from transforms.evidence.verdicts import FEWEST_OBSERVATIONS
 from transforms.schemas import EVIDENCE_BREAKDOWN
+from transforms.tables.evidence import BENCHMARKS
 
 BOOKS = ("condor", "second", "both")
 N_WORST = 10
@@ -57,17 +59,22 @@ def evidence_breakdown(
     """Return mart.evidence_breakdown of every variant; see `claim_evidence` for the arguments.
 
     A breakdown whose table a variant lacks has no rows for it: mart.engine_daily is needed by all, feature.curve_daily,
-    feature.vol_of_vol_daily, feature.momentum_daily and core.index_level by their own.
+    feature.vol_of_vol_daily, feature.momentum_daily and core.index_level by their own. The rebuilt indices stand
+    beside the books where there is mart.benchmark_daily.
     """
     rows: list[dict[str, Any]] = []
     for variant in sorted(replays):
         frames = replays[variant]
         if "mart.engine_daily" not in frames:
             continue
-        engines = engine_sessions(frames["mart.engine_daily"])
+        engines, books = engine_sessions(frames["mart.engine_daily"]), list(BOOKS)
+        if "mart.benchmark_daily" in frames:
+            indices = benchmark_pnl(frames["mart.benchmark_daily"])
+            engines = engines.join(indices, on="session_date", how="left", validate="1:1")
+            books += [name for name in BENCHMARKS if indices[f"{name}_pnl"].count()]
         for breakdown, buckets in _bucketed(engines, frames):
             key = f"{seed}|{variant}|{breakdown}"
-            found = _rows(engines, buckets, breakdown=breakdown, key=key, n_draws=n_draws)
+            found = _rows(engines, buckets, books=books, breakdown=breakdown, key=key, n_draws=n_draws)
             rows += [{"as_of": as_of, "variant": variant, **row} for row in found]
     return EVIDENCE_BREAKDOWN.conform(pl.DataFrame(rows, schema=EVIDENCE_BREAKDOWN.polars_schema))
 
@@ -130,12 +137,18 @@ def _bucketed(engines: pl.DataFrame, frames: Frames) -> Sequence[tuple[str, pl.D
 
 
 def _rows(
-    engines: pl.DataFrame, buckets: pl.DataFrame, *, breakdown: str, key: str, n_draws: int
+    engines: pl.DataFrame,
+    buckets: pl.DataFrame,
+    *,
+    books: Sequence[str],
+    breakdown: str,
+    key: str,
+    n_draws: int,
 ) -> list[dict[str, Any]]:
     joined = engines.join(buckets, on="session_date", how="inner", validate="1:1").sort("session_date")
     rows = []
     for position, bucket in sorted(joined.select("position", "bucket").unique().iter_rows()):
-        for book in BOOKS:
+        for book in books:
             known = joined.filter(pl.col(f"{book}_pnl").is_not_null())
             pnl = known[f"{book}_pnl"].cast(pl.Float64).to_numpy()
             chosen = (known["position"] == position).cast(pl.Float64).to_numpy()

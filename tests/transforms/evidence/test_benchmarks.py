@@ -1,5 +1,6 @@
 """CNDR and VXTH rebuilt: paths worked out by hand, and on the sample market with loops over its quotes."""
 
+import math
 from datetime import date
 from typing import Any
 
@@ -7,7 +8,14 @@ import polars as pl
 import pytest
 
 from benchmarks.pricing_recovery import read_table
-from transforms.evidence.benchmarks import condor_index, tail_hedge_index, with_dividends
+from transforms.evidence.benchmarks import (
+    condor_index,
+    implied_dividend_yield,
+    marked_chain,
+    options_held,
+    tail_hedge_index,
+    with_dividends,
+)
 from transforms.pricing.analytics import session_pricing
 from transforms.sample_market.market import SampleMarket, session_files, simulate_market
 from transforms.sample_market.path import OPEN
@@ -45,7 +53,7 @@ def opening(day: date, expiration: date) -> list[list[Any]]:
 
 
 def levels_of(found: pl.DataFrame) -> dict[date, float | None]:
-    return dict(found.iter_rows())
+    return dict(found.select("session_date", "level").iter_rows())
 
 
 def test_condor_index_follows_a_path_worked_out_by_hand(calendar: TradingCalendar) -> None:
@@ -188,9 +196,60 @@ def test_the_weight_of_the_calls_is_by_the_future(future: float, weight: float, 
     assert levels_of(found.daily)[february] == pytest.approx(100.0 * (1.0 - weight) * 1.1)
 
 
-def test_dividends_are_paid_evenly() -> None:
-    closes = pl.DataFrame({"session_date": [date(2024, 1, 2), date(2025, 1, 1)], "close": [100.0, 100.0]})
-    assert with_dividends(closes, dividend_yield=0.02)["level"].to_list() == pytest.approx([100.0, 102.02013400267558])
+def test_an_option_without_a_bid_is_marked_by_the_smile() -> None:
+    day, end = date(2024, 1, 17), date(2024, 2, 14)
+    rows = [quote(day, end, "call", strike, bid, 0.2, 0.1) for strike, bid in ((20.0, 0.1), (30.0, 0.0), (40.0, 0.0))]
+    chain = chain_of(*rows)
+    analytics = chain.drop("bid", "ask").with_columns(
+        mid=pl.Series([0.15, None, None], dtype=pl.Float64), fitted_price=pl.Series([0.14, 0.06, None])
+    )
+    assert marked_chain(chain.drop("mid", "delta"), analytics)["mid"].to_list() == [0.15, 0.06, None]
+
+
+def test_dividends_are_paid_at_the_yield_known_before() -> None:
+    days = [date(2024, 1, 2), date(2024, 1, 3), date(2024, 1, 5), date(2024, 1, 8)]
+    closes = pl.DataFrame({"session_date": days, "close": [100.0, 100.0, 101.0, 101.0]})
+    yields = pl.DataFrame({"session_date": [days[1], days[3]], "dividend_yield": [0.02, 0.9]})
+    found = with_dividends(closes, yields)
+    assert found["has_dividends"].to_list() == [False, False, True, True]
+    grown = [1.0, 1.0, math.exp(0.02 * 2 / 365), math.exp(0.02 * 5 / 365)]
+    assert found["level"].to_list() == pytest.approx([a * b for a, b in zip(closes["close"], grown, strict=True)])
+
+
+def test_the_dividend_yield_is_what_forwards_imply() -> None:
+    day, years = date(2024, 1, 2), [0.1, 0.5, 1.0]
+    slices = pl.DataFrame(
+        {
+            "session_date": [day] * 3,
+            "root": ["SPX", "SPXW", "SPX"],
+            "time_to_expiry": years,
+            # The nearest slice implies nonsense, and is too near to be asked.
+            "forward": [4_000.0, *(4_700.0 * math.exp((0.05 - 0.014) * t) for t in years[1:])],
+            "discount_factor": [math.exp(-0.05 * t) for t in years],
+        }
+    )
+    closes = pl.DataFrame({"session_date": [day], "close": [4_700.0]})
+    assert implied_dividend_yield(slices, closes).rows() == [(day, pytest.approx(0.014))]
+    assert implied_dividend_yield(slices.head(1), closes).is_empty()
+
+
+def test_options_held_are_those_of_the_next_month(calendar: TradingCalendar) -> None:
+    day = date(2024, 2, 16)
+    months = [date(2024, 2, 16), date(2024, 3, 15), date(2024, 3, 20), date(2024, 4, 19)]
+    rows = [
+        quote(day, month, kind, strike, 1.0, 1.1, 0.2)
+        for month in months
+        for kind in ("put", "call")
+        for strike in (18.0, 4_700.0)
+    ]
+    kept = options_held(chain_of(*rows), day, calendar=calendar)
+    # SPX rolls on the day it expires; the VIX month of February ended on the 14th.
+    own = kept.select("root", "expiration", "option_type").rows()
+    assert own == [("SPX", months[1], "put"), ("SPX", months[1], "call"), ("VIX", months[2], "call")]
+    before = options_held(chain_of(*rows), date(2024, 2, 13), calendar=calendar)
+    assert before.select("root", "expiration").unique().rows() == [("SPX", months[0])]
+    saturday = chain_of(quote(day, date(2013, 2, 16), "put", 1_400.0, 1.0, 1.1, -0.2))
+    assert options_held(saturday, date(2013, 2, 1), calendar=calendar).height == 1
 
 
 @pytest.fixture(scope="module")

@@ -96,11 +96,15 @@ def _ratio(top: Floats, bottom: Floats) -> Floats:
         return np.where(bottom > 0.0, top / bottom, np.nan)
 
 
-def _returns(frames: Frames) -> Floats:
-    bills = frames["core.treasury_rate"].filter(
+def bill_rates(treasury_rate: pl.DataFrame) -> pl.DataFrame:
+    """Return `session_date` and `rate` (decimal a year) of 91-day bills, from core.treasury_rate."""
+    return treasury_rate.filter(
         (pl.col("tenor_days") == BILL_DAYS) & pl.col("rate_kind").is_in(["treasury", "bill_13_week"])
-    )
-    return excess_returns(engine_sessions(frames["mart.engine_daily"]), bills.select("session_date", rate="par_yield"))
+    ).select("session_date", rate="par_yield")
+
+
+def _returns(frames: Frames) -> Floats:
+    return excess_returns(engine_sessions(frames["mart.engine_daily"]), bill_rates(frames["core.treasury_rate"]))
 
 
 _STATEMENT = "the layer raises risk-adjusted return without proportional capital"
