@@ -122,9 +122,9 @@ class Table:
         if found:
             raise SchemaMismatch(f"{self.full_name}: of {frame.height} rows, {found}")
         frame = frame.sort(self.key)
-        n_distinct = frame.select(self.key).n_unique()
-        if n_distinct != frame.height:
+        n_repeated = frame.select(pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in self.key).sum())
+        if n_repeated.item():
             raise SchemaMismatch(
-                f"{self.full_name}: {frame.height - n_distinct} of {frame.height} rows repeat a key {self.key}"
+                f"{self.full_name}: {n_repeated.item()} of {frame.height} rows repeat a key {self.key}"
             )
         return frame.rechunk()
