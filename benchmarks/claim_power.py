@@ -38,7 +38,7 @@ N_SIMULATIONS = 500
 N_DRAWS = 500
 SESSIONS = (250, 1_000, 2_500)
 EVENTS = (20, 40, 80, 160)
-N_FITTED, FIRST_FITTED = 40, 100_001
+N_FITTED, FIRST_FITTED = 120, 100_001
 POSITIVE = Claimed(low=0.0)
 BAND = Claimed(0.60, 0.80)
 # Contracts of the layer for one condor: a little above a quarter of the book's margin.
@@ -78,23 +78,62 @@ class Held:
 
 
 @dataclass(frozen=True)
+class Steady:
+    """Takes regimes of volatility out of unexpected returns: what is left has mean 0 and deviation 1 in every state.
+
+    variance and mean: coefficients on the features of the state, of the squared return and of the return over its
+    deviation. lowest: least variance that a state is taken to have, a twentieth of that over all time. scale: deviation
+    of what is left.
+    """
+
+    variance: Floats
+    mean: Floats
+    lowest: float
+    scale: float
+
+    @classmethod
+    def fitted(cls, surprise: Floats, features: Floats) -> "Steady":
+        """Return the two-step least-squares fit on unexpected returns."""
+        variance = np.linalg.lstsq(features, surprise**2, rcond=None)[0]
+        lowest = 0.05 * float(surprise.var())
+        scaled = surprise / np.sqrt(np.maximum(features @ variance, lowest))
+        mean = np.linalg.lstsq(features, scaled, rcond=None)[0]
+        return cls(np.asarray(variance), np.asarray(mean), lowest, float((scaled - features @ mean).std()))
+
+    def returns(self, surprise: Floats, features: Floats) -> Floats:
+        """Return unexpected returns in units of their deviation given the state."""
+        scaled = surprise / np.sqrt(np.maximum(features @ self.variance, self.lowest))
+        return np.asarray((scaled - features @ self.mean) / self.scale)
+
+
+@dataclass(frozen=True)
 class Fitted:
-    """What is known from paths that are not judged: expected P&L, deviations of a session's return, mean return."""
+    """What is known from paths that are not judged, of the condor and of both engines.
+
+    expected: expected P&L given the state. deviations: of a session's unexpected return, over all time. steady: how it
+    becomes a return of one deviation in every state. condor_mean: mean return of the condor.
+    """
 
     expected: ExpectedProfit
-    condor_deviation: float
-    both_deviation: float
+    deviations: tuple[float, float]
+    steady: tuple[Steady, Steady]
     condor_mean: float
 
 
-def fitted() -> Fitted:
-    """Return the fit on `N_FITTED` paths."""
-    markets = [planted_market(FIRST_FITTED + number, SESSIONS[-1]) for number in range(N_FITTED)]
+def fitted(n_paths: int = N_FITTED) -> Fitted:
+    """Return the fit on some paths."""
+    markets = [planted_market(FIRST_FITTED + number, SESSIONS[-1]) for number in range(n_paths)]
     expected = ExpectedProfit.fitted(markets)
-    surprises = [condor_and_both(market, expected) for market in markets]
-    condor, both = (np.concatenate(own) for own in zip(*surprises, strict=True))
+    surprises = zip(*(condor_and_both(market, expected) for market in markets), strict=True)
+    features = np.concatenate([state_features(market) for market in markets])
+    condor, both = (np.concatenate(own) for own in surprises)
     returns = np.concatenate([market.condor / market.margin_condor for market in markets])
-    return Fitted(expected, float(condor.std()), float(both.std()), float(returns.mean()))
+    return Fitted(
+        expected,
+        deviations=(float(condor.std()), float(both.std())),
+        steady=(Steady.fitted(condor, features), Steady.fitted(both, features)),
+        condor_mean=float(returns.mean()),
+    )
 
 
 def condor_and_both(market: PlantedMarket, expected: ExpectedProfit) -> tuple[Floats, Floats]:
@@ -121,19 +160,25 @@ def judged_series(market: PlantedMarket, fit: Fitted, *, key: str) -> Iterator[J
     features = state_features(market)
     profit = (market.layer - market.layer_theta) / market.margin_layer - features @ fit.expected.layer_on_falls
     fall = market.is_fall.astype(np.float64)
-    condor, both = condor_and_both(market, fit.expected)
-    condor = condor + CONDOR_SHARPE / ROOT_YEAR * fit.condor_deviation
+    surprise = condor_and_both(market, fit.expected)
+    # In units of the deviation given the state, and of that over all time.
+    surprises = {
+        "paired difference": [one.returns(own, features) for one, own in zip(fit.steady, surprise, strict=True)],
+        "paired difference, over all time": [
+            own / deviation for own, deviation in zip(surprise, fit.deviations, strict=True)
+        ],
+    }
     for size in SESSIONS:
         for planted in (0.0, 0.002, 0.004):
             observed = mean_where(profit[:size] + planted, fall[:size])
             yield judge(observed, POSITIVE, sort="series", name="mean of a series", size=size, planted=planted, key=key)
-        for planted in (0.0, 0.25, 0.5):
-            mean = (CONDOR_SHARPE + planted) / ROOT_YEAR * fit.both_deviation
-            returns = np.stack([condor, both + mean], axis=1)[:size]
-            yield judge(
-                sharpe_gain(returns), POSITIVE, sort="series", name="paired difference", size=size, planted=planted,
-                key=key,
-            )  # fmt: skip
+        for name, (of_condor, of_both) in surprises.items():
+            for planted in (0.0, 0.25, 0.5):
+                sharpe = np.array([CONDOR_SHARPE, CONDOR_SHARPE + planted])
+                returns = np.stack([of_condor, of_both], axis=1)[:size] + sharpe / ROOT_YEAR
+                yield judge(
+                    sharpe_gain(returns), POSITIVE, sort="series", name=name, size=size, planted=planted, key=key
+                )
 
 
 def judged_ratio(rng: np.random.Generator, *, key: str) -> Iterator[Judged]:

@@ -15,14 +15,16 @@ HIGHEST_FALSE, LOWEST_TRUE = 0.05, 0.80
 SHOWN = (
     ("mean of a series", "mean P&L of the layer on falls of VX, per dollar of margin", "sessions", 1_000, 0.002),
     ("ratio of half-lives", "half-life ratio of two series with correlated shocks", "sessions", 2_500, 2.0 / 3.0),
-    ("paired difference", "Sharpe ratio of both engines less the condor's, a year", "sessions", 1_000, 0.25),
+    ("paired difference", "Sharpe ratio of both engines less the condor's, in every state", "sessions", 1_000, 0.25),
     ("median of events in a band", "median offset, band 0.60 to 0.80", "events", 160, 0.70),
     ("share of events", "share of adjustments funded, above 0.50", "events", 40, 0.80),
     ("difference of two groups of events", "dollars a lock, noise of 100 dollars", "events", 160, 50.0),
     ("matched windows", "outcome over ten sessions, per dollar of margin", "sessions", 2_500, 0.04),
 )
+OVER_ALL_TIME = "paired difference, over all time"
 STRESSED = (
     "mean of a persistent series",
+    OVER_ALL_TIME,
     "matched windows, any distance",
     "five variants, Holm",
     "five variants, each alone",
@@ -49,7 +51,7 @@ def page(rates: pl.DataFrame, coverage: pl.DataFrame, *, n_simulations: int, spi
         *paragraph(
             """P&L comes from paths of the sample market: a condor of 50 days and a layer of 45 (short one VIX call at
             the future, long two 30 % above), each marked from close to close at true prices. What the state of the
-            market predicts of it is taken away (a regression fitted on 40 other paths, never on those judged) and
+            market predicts of it is taken away (a regression fitted on 120 other paths, never on those judged) and
             what is planted is put in its place: volatility still clusters, the condor still gains often and loses
             much. False claims are planted on the bound itself, where they are hardest to tell from true ones."""
         ),
@@ -91,12 +93,22 @@ def _shown(rates: pl.DataFrame) -> list[str]:
     for sort, what, unit, size, planted in SHOWN:
         true, false = _rate(rates, sort, size, planted), worst_false(rates, sort, size)
         lines.append(f"| {sort} | {what} | {size:,} {unit} | {planted:.3g} | {_percent(true)} | {_percent(false)} |")
-    met = all(
-        _rate(rates, sort, size, planted) >= LOWEST_TRUE and worst_false(rates, sort, size) <= HIGHEST_FALSE
+    missed = [
+        sort
         for sort, _, _, size, planted in SHOWN
-    )
-    said = "Every sort meets" if met else "Not every sort meets"
-    return [*lines, "", *paragraph(f"{said} 80 % of the true and 5 % of the false ones at the sizes shown.")]
+        if _rate(rates, sort, size, planted) < LOWEST_TRUE or worst_false(rates, sort, size) > HIGHEST_FALSE
+    ]
+    said = f"Not every sort meets ({', '.join(missed)} do not)" if missed else "Every sort meets"
+    worst = max(worst_false(rates, OVER_ALL_TIME, size) for size in (250, 1_000, 2_500))
+    return [
+        *lines,
+        "",
+        *paragraph(
+            f"""{said} 80 % of the true and 5 % of the false ones at the sizes shown. One thing does not: a Sharpe ratio
+            that is the same over all time, in years whose volatility is not that of all time, is supported falsely in
+            up to {_percent(worst)} ([regimes](#what-helps-and-what-does-not))."""
+        ),
+    ]
 
 
 def _everything(rates: pl.DataFrame) -> list[str]:
@@ -200,8 +212,17 @@ def _limits(rates: pl.DataFrame, coverage: pl.DataFrame, spikes: str) -> list[st
             f"""**Regimes** nothing helps against: volatility of the sample market has a part that takes more than a
             year to revert, and what the condor earns on average over a window depends on it. Intervals of that
             average hold the average over all time in {_holds(coverage, regimes, 250, "percentile")} of windows of 250
-            sessions and {_holds(coverage, regimes, 1_000, "percentile")} of 1,000. A verdict is about the years it
-            rests on."""
+            sessions and {_holds(coverage, regimes, 1_000, "percentile")} of 1,000. So with the Sharpe ratio of both
+            engines less the condor's: where it is nothing in every state, it is supported falsely in
+            {_percent(_rate(rates, "paired difference", 250, 0.0))} of 250 sessions,
+            {_percent(_rate(rates, "paired difference", 1_000, 0.0))} of 1,000 and
+            {_percent(_rate(rates, "paired difference", 2_500, 0.0))} of 2,500; where it is nothing over all time, with
+            one mean whatever the volatility, in {_percent(_rate(rates, OVER_ALL_TIME, 250, 0.0))},
+            {_percent(_rate(rates, OVER_ALL_TIME, 1_000, 0.0))} and
+            {_percent(_rate(rates, OVER_ALL_TIME, 2_500, 0.0))}. This is no noise and no matter of the interval: years
+            in which the layer moves less than it does over all time have a better Sharpe ratio than that, and squared
+            returns of a day say so little of it that the automatic blocks stay near one session. Blocks would have to
+            be years long. A verdict is about the years it rests on."""
         ),
         *paragraph(
             f"""**Matching** needs a bound on the distance: with the nearest window however far, a trigger without

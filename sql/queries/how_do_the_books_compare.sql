@@ -58,7 +58,7 @@ lacking as (
     select
         benchmark as book,
         count(*) filter (where level is null) as n_without_level,
-        arg_max(missing, session_date) filter (where missing is not null) as missing,
+        arg_max(missing, session_date) filter (where level is null) as missing,
     from mart.benchmark_daily
     group by benchmark
 ),

@@ -2,27 +2,20 @@
 
 import math
 
-import numpy as np
 import pytest
 
-from benchmarks.claim_power import Fitted, Judged, condor_and_both, rates, simulation
+from benchmarks.claim_power import Fitted, Judged, condor_and_both, fitted, rates, simulation
 from benchmarks.claim_power_page import HIGHEST_FALSE, LOWEST_TRUE, SHOWN, worst_false
-from benchmarks.planted_market import ExpectedProfit, planted_market
+from benchmarks.planted_market import planted_market
 from tests.slow import SLOW
 
 N_SAMPLES = 500 if SLOW else 5
-N_FITTED = 40 if SLOW else 4
-FIRST_FITTED = 100_001
+N_FITTED = 120 if SLOW else 4
 
 
 @pytest.fixture(scope="module")
 def fit() -> Fitted:
-    markets = [planted_market(FIRST_FITTED + number, 2_500) for number in range(N_FITTED)]
-    expected = ExpectedProfit.fitted(markets)
-    surprises = [condor_and_both(market, expected) for market in markets]
-    condor, both = (np.concatenate(own) for own in zip(*surprises, strict=True))
-    returns = np.concatenate([market.condor / market.margin_condor for market in markets])
-    return Fitted(expected, float(condor.std()), float(both.std()), float(returns.mean()))
+    return fitted(N_FITTED)
 
 
 @pytest.fixture(scope="module")
