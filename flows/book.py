@@ -152,9 +152,9 @@ def step_nights(
     first = _first_to_step(warehouse, nights, anew, inputs)
     if first is None:
         return []
-    frozen = frozen_json(warehouse)
-    book = _book_before(warehouse, first)
     stepped = [night for night in nights if night >= first]
+    frozen = frozen_json(warehouse, sessions=stepped)
+    book = _book_before(warehouse, first)
     written = _Written()
     for night in stepped:
         text = None if night in anew else frozen.get(night)
@@ -169,9 +169,10 @@ def step_nights(
     return stepped
 
 
-def frozen_json(warehouse: Warehouse) -> dict[date, str]:
-    """Return what was decided on each night, as JSON, by session."""
-    return dict(warehouse.read_meta("meta.decided").select("session_date", "decided").iter_rows())
+def frozen_json(warehouse: Warehouse, *, sessions: Sequence[date] | None = None) -> dict[date, str]:
+    """Return what was decided on each night (of some sessions), as JSON, by session."""
+    rows = warehouse.read_meta("meta.decided", sessions=sessions)
+    return dict(rows.select("session_date", "decided").iter_rows())
 
 
 def _decided_nights(warehouse: Warehouse) -> set[date]:
@@ -235,8 +236,11 @@ def _first_to_step(warehouse: Warehouse, nights: Sequence[date], anew: set[date]
 
 
 def _book_before(warehouse: Warehouse, night: date) -> Book:
-    states = warehouse.read_meta("meta.book").filter(pl.col("session_date") < night).sort("session_date")
-    return book_from_json(states["book"][-1]) if states.height else Book()
+    before = warehouse.read_meta("meta.book", ["session_date"]).filter(pl.col("session_date") < night)
+    if before.is_empty():
+        return Book()
+    [newest] = before["session_date"].top_k(1).to_list()
+    return book_from_json(warehouse.read_meta("meta.book", ["book"], sessions=[newest])["book"][0])
 
 
 def _step_night(
@@ -339,8 +343,7 @@ def _write(warehouse: Warehouse, written: _Written) -> None:
         for table, frame in frames.items():
             warehouse.write_changes(table, frame, sessions=written.sessions)
         for name, columns in (("meta.book", BOOK_SCHEMA), ("meta.decided", DECIDED_SCHEMA)):
-            old = warehouse.read_meta(name).filter(~pl.col("session_date").is_in(written.sessions))
-            warehouse.write_meta(name, pl.concat([old, states.select(list(columns))]).sort("session_date"))
+            warehouse.replace_meta(name, states.select(list(columns)), sessions=written.sessions)
 
 
 def _write_rule_versions(warehouse: Warehouse) -> None:
@@ -348,10 +351,11 @@ def _write_rule_versions(warehouse: Warehouse) -> None:
     seen = (
         warehouse.read(RULE_EVALUATION)
         .group_by("rule", "rule_version")
-        .agg(pl.col("session_date").min().alias("valid_from"))
+        .agg(pl.col("session_date").min().alias("valid_from"), pl.col("session_date").max().alias("last"))
     )
     labels: dict[str, str] = {}
-    for text in frozen_json(warehouse).values():
+    # What was decided on a version's last night says what it is: a few nights name them all.
+    for text in frozen_json(warehouse, sessions=seen["last"].unique().to_list()).values():
         labels |= json.loads(text)["labels"]
     label = pl.col("rule_version").replace_strict(labels, return_dtype=pl.String()).alias("label")
     with warehouse.transaction():

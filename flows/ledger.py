@@ -5,7 +5,7 @@ A ledger is an input like a landed file: the warehouse and everything published 
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,7 @@ def append_entries(home: Home, ledger: str, new: Sequence[dict[str, Any]]) -> li
         return []
     path = _path(home, ledger)
     _drop_torn_line(path)
-    entries = read_entries(home, ledger)
-    previous = entries[-1]["hash"] if entries else GENESIS
+    previous = head(home, ledger)
     lines, hashes = [], []
     for entry in new:
         body = {**entry, "previous": previous}
@@ -58,24 +57,34 @@ def read_entries(home: Home, ledger: str) -> list[dict[str, Any]]:
     LedgerBroken
         If a line does not parse, or does not carry the hash of the line before.
     """
+    return list(each_entry(home, ledger))
+
+
+def each_entry(home: Home, ledger: str) -> Iterator[dict[str, Any]]:
+    """Yield the entries of a ledger one by one, so that few are in memory. (`read_entries`)"""
     path = _path(home, ledger)
     if not path.exists():
-        return []
-    entries, previous = [], GENESIS
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    for number, line in enumerate(whole.splitlines(), 1):
-        try:
-            entry: dict[str, Any] = json.loads(line)
-            body = {key: value for key, value in entry.items() if key != "hash"}
-            sound = entry["previous"] == previous and entry["hash"] == _hash(body)
-        except (ValueError, KeyError) as error:
-            raise LedgerBroken(f"{path} line {number} does not parse ({error}); restore it from a backup") from error
-        if not sound:
-            raise LedgerBroken(f"{path} line {number} does not follow the line before it; restore it from a backup")
-        previous = entry["hash"]
-        entries.append(entry)
-    return entries
+        return
+    previous = GENESIS
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return
+            entry = _sound_entry(path, number, line, previous)
+            previous = entry["hash"]
+            yield entry
+
+
+def _sound_entry(path: Path, number: int, line: bytes, previous: str) -> dict[str, Any]:
+    try:
+        entry: dict[str, Any] = json.loads(line)
+        body = {key: value for key, value in entry.items() if key != "hash"}
+        sound = entry["previous"] == previous and entry["hash"] == _hash(body)
+    except (ValueError, KeyError) as error:
+        raise LedgerBroken(f"{path} line {number} does not parse ({error}); restore it from a backup") from error
+    if not sound:
+        raise LedgerBroken(f"{path} line {number} does not follow the line before it; restore it from a backup")
+    return entry
 
 
 def entries_until(home: Home, ledger: str, line_hash: str) -> list[dict[str, Any]]:
@@ -97,8 +106,10 @@ def entries_until(home: Home, ledger: str, line_hash: str) -> list[dict[str, Any
 
 def head(home: Home, ledger: str) -> str:
     """Return the hash of a ledger's last line; GENESIS if it is empty."""
-    entries = read_entries(home, ledger)
-    return str(entries[-1]["hash"]) if entries else GENESIS
+    newest = GENESIS
+    for entry in each_entry(home, ledger):
+        newest = entry["hash"]
+    return newest
 
 
 def _hash(body: dict[str, Any]) -> str:

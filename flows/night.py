@@ -208,15 +208,17 @@ def _judge_nights(home: Home, warehouse: Warehouse, *, settings: Settings, sessi
 
 def _record_nights(home: Home, warehouse: Warehouse) -> None:
     """Append to the ledger the nights whose settings or decisions it does not have."""
-    recorded = {entry["session_date"]: entry for entry in ledger.read_entries(home, ledger.NIGHTS)}
     decided = frozen_json(warehouse)
-    entries = []
-    for night, text in warehouse.read_meta("meta.night").sort("session_date").select("session_date", "settings").rows():
-        entry = {"session_date": night.isoformat(), "settings": text, "decided": decided[night]}
-        known = recorded.get(entry["session_date"], {})
-        if any(known.get(name) != value for name, value in entry.items()):
-            entries.append(entry)
-    ledger.append_entries(home, ledger.NIGHTS, entries)
+    nights = warehouse.read_meta("meta.night", ["session_date", "settings"]).sort("session_date")
+    now = {
+        night.isoformat(): {"session_date": night.isoformat(), "settings": text, "decided": decided[night]}
+        for night, text in nights.rows()
+    }
+    is_recorded = {
+        entry["session_date"]: now.get(entry["session_date"], {}).items() <= entry.items()
+        for entry in ledger.each_entry(home, ledger.NIGHTS)
+    }
+    ledger.append_entries(home, ledger.NIGHTS, [entry for day, entry in now.items() if not is_recorded.get(day)])
 
 
 def publish(

@@ -211,10 +211,14 @@ class Warehouse(Summaries):
         self._insert(table.full_name, table.conform(frame))
         self.mark_dirty(table, frame["session_date"].unique().to_list() if table.session_column else [None])
 
-    def read_meta(self, name: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        """Return an internal table (`internal_tables`), or some columns of it."""
+    def read_meta(
+        self, name: str, columns: Sequence[str] | None = None, *, sessions: Sequence[date] | None = None
+    ) -> pl.DataFrame:
+        """Return an internal table (`internal_tables`), or some columns of it, or the rows of some sessions."""
         schema = {key: dtype for key, dtype in internal_tables()[name].items() if columns is None or key in columns}
-        return self.query(f"select {', '.join(schema)} from {name}").cast(dict(schema))  # type: ignore[arg-type]
+        where, parameters = ("", []) if sessions is None else (" where session_date = any(?)", [list(sessions)])
+        frame = self.query(f"select {', '.join(schema)} from {name}{where}", parameters)
+        return frame.cast(dict(schema))  # type: ignore[arg-type]
 
     def write_meta(self, name: str, frame: pl.DataFrame) -> None:
         """Make an internal table hold exactly `frame`."""
