@@ -26,6 +26,8 @@ ADVICE = {
     errno.ENOENT: "make sure that nothing else moves or removes files of this home",
 }
 OTHER_ADVICE = "find out what hinders it"
+# What DuckDB says of a file that could not be made durable, without the operating system's reason.
+SYNC_FAILED = "fsync failed"
 # A write that was killed leaves its draft; a publication removes those it finds.
 DRAFT_SUFFIX = ".draft"
 
@@ -49,6 +51,9 @@ def storage_message(path: Path | str, reason: str, code: int | None = None) -> s
     """
     known = code or next((number for number in ADVICE if os.strerror(number) in reason), None)
     advice = ADVICE.get(known or 0, OTHER_ADVICE)
+    if SYNC_FAILED in reason and known is None:
+        reason += f" ({os.strerror(errno.EIO)}, or {os.strerror(errno.ENOSPC)}: DuckDB does not say which)"
+        advice = "check the disk and its free space"
     return (
         f"{path} could not be written or read: {reason}. What is published stays whole: {advice}, "
         "then run this again and it will complete"
@@ -57,7 +62,8 @@ def storage_message(path: Path | str, reason: str, code: int | None = None) -> s
 
 def is_of_the_disk(error: BaseException) -> bool:
     """Return whether an error is the operating system's about a file, whichever library tells it and as what."""
-    return isinstance(error, OSError) or any(os.strerror(code) in str(error) for code in ADVICE)
+    said = str(error)
+    return isinstance(error, OSError) or SYNC_FAILED in said or any(os.strerror(code) in said for code in ADVICE)
 
 
 @contextmanager
