@@ -38,7 +38,8 @@ N_SIMULATIONS = 500
 N_DRAWS = 500
 SESSIONS = (250, 1_000, 2_500)
 EVENTS = (20, 40, 80, 160)
-N_FITTED, FIRST_FITTED = 120, 100_001
+# So many that what is planted is the truth to a tenth of the error of ten years.
+N_FITTED, FIRST_FITTED = 500, 100_001
 POSITIVE = Claimed(low=0.0)
 BAND = Claimed(0.60, 0.80)
 # Contracts of the layer for one condor: a little above a quarter of the book's margin.

@@ -51,7 +51,7 @@ def page(rates: pl.DataFrame, coverage: pl.DataFrame, *, n_simulations: int, spi
         *paragraph(
             """P&L comes from paths of the sample market: a condor of 50 days and a layer of 45 (short one VIX call at
             the future, long two 30 % above), each marked from close to close at true prices. What the state of the
-            market predicts of it is taken away (a regression fitted on 120 other paths, never on those judged) and
+            market predicts of it is taken away (a regression fitted on 500 other paths, never on those judged) and
             what is planted is put in its place: volatility still clusters, the condor still gains often and loses
             much. False claims are planted on the bound itself, where they are hardest to tell from true ones."""
         ),

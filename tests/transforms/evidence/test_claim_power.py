@@ -10,7 +10,7 @@ from benchmarks.planted_market import planted_market
 from tests.slow import SLOW
 
 N_SAMPLES = 500 if SLOW else 5
-N_FITTED = 120 if SLOW else 4
+N_FITTED = 500 if SLOW else 4
 
 
 @pytest.fixture(scope="module")
