@@ -1,1 +1,6 @@
 """Everything that touches the world: files, databases, the network, Prefect, the terminal."""
+
+from flows.memory import share_one_arena
+
+# Here, because glibc counts the arenas once, when a second thread first allocates: DuckDB and Polars come after.
+share_one_arena()

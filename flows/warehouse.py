@@ -347,6 +347,8 @@ class Warehouse(Summaries):
             for statement in served_statements(source_of):
                 self.connection.execute(statement)
             self.connection.commit()
+            # Detaching would do it, but not tell why the disk refused.
+            self.connection.execute("checkpoint served")
         except BaseException:
             with suppress(duckdb.Error):
                 self.connection.rollback()
