@@ -14,7 +14,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from flows import night
-from flows.expectations import warm_up
+from flows.expectation_engine import warm_up
 from flows.home import Home, prepare_home
 from flows.settings import Settings
 

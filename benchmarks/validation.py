@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 
 from flows.calendar import trading_calendar
-from flows.expectations import judge, warm_up
+from flows.expectation_engine import warm_up
+from flows.expectations import judge
 from transforms.quality import session_gates, snapshot_summary
 from transforms.schemas import OPTION_QUOTE
 from transforms.sessions import option_close

@@ -9,28 +9,21 @@ no Polars engine, so the values go over as pandas, in encodings that keep their 
 strings as categories, and whether the numbers of a row are finite as a quantity of its own, because pandas
 holds null and NaN in the same hole.
 
-The engine takes seconds and a quarter of a gigabyte to import, so it is imported inside functions; `warm_up`
-does so ahead of need.
 """
 
-import os
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from flows.expectation_engine import expectation_class, raised_message, verdicts
 from transforms.errors import AlvhError, SchemaMismatch
 from transforms.schemas import DATA_QUALITY, REJECTED_ROW
 from transforms.sessions import Days
 from transforms.table_schema import Column, PairRule, RangeRule, Severity, Table
-
-if TYPE_CHECKING:
-    from great_expectations.core import ExpectationSuite
 
 Positions = npt.NDArray[np.int64]
 
@@ -45,9 +38,6 @@ DUPLICATE = "duplicate_row"
 CONFLICT = "conflicting_duplicate"
 
 CHECK_SCHEMA = {name: dtype for name, dtype in DATA_QUALITY.polars_schema.items() if name != "session_date"}
-
-# The engine keeps its current context in a global; two suites at once would share batches.
-_ENGINE = threading.Lock()
 
 
 class ExpectationError(AlvhError):
@@ -89,12 +79,6 @@ class Judgement:
     accepted: pl.DataFrame
     rejected: pl.DataFrame
     checks: pl.DataFrame
-
-
-def warm_up() -> None:
-    """Import Great Expectations, with its telemetry off."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations.expectations  # noqa: F401
 
 
 def judge(table: Table, frame: pl.DataFrame, *, sessions: Days) -> Judgement:
@@ -318,16 +302,12 @@ def _failing_rows(frame: pl.DataFrame, rules: Sequence[RowRule]) -> dict[str, Po
 
 def _failing_values(handed: pl.DataFrame, rules: Sequence[RowRule]) -> dict[str, Positions]:
     """Return, by rule, the positions of the values of its quantity that break it."""
-    import great_expectations as gx
-
-    suite = gx.ExpectationSuite(name="rows", expectations=[_expectation(rule) for rule in rules])
-    with _ENGINE:
-        results = _verdicts(suite, handed)
+    results = verdicts([_expectation(rule) for rule in rules], handed)
     found = {}
     for result in results:
         meta = result.expectation_config.meta
         name = (meta or {}).get("rule", "unnamed")
-        raised = _exception(result.exception_info)
+        raised = raised_message(result.exception_info)
         if raised is None and "unexpected_index_list" in result.result:
             found[name] = np.asarray(result.result["unexpected_index_list"], dtype=np.int64)
         elif raised is None and result.success and result.result.get("unexpected_count") == 0:
@@ -344,74 +324,7 @@ def _failing_values(handed: pl.DataFrame, rules: Sequence[RowRule]) -> dict[str,
 
 def _expectation(rule: RowRule) -> Any:
     column = rule.quantity.meta.output_name()
-    return _expectation_class(rule.expectation)(column=column, **rule.arguments, meta={"rule": rule.name})
-
-
-@cache
-def _expectation_class(name: str) -> Any:
-    """Return an expectation of the engine that describes itself once.
-
-    The engine asks every expectation for its configuration over a hundred times and makes it anew each time, which is
-    a third of what a suite costs. It finds classes by their names, so this one has a name of its own.
-    """
-    import great_expectations.expectations as gxe
-    from great_expectations.compatibility import pydantic
-
-    base = getattr(gxe, name)
-
-    def configuration(self: Any) -> Any:
-        if self._configuration is None:
-            self._configuration = base.configuration.fget(self)
-        return self._configuration
-
-    parts = {"__module__": __name__, "_configuration": pydantic.PrivateAttr(None)}
-    return type(base)(f"Settled{name}", (base,), {**parts, "configuration": property(configuration)})
-
-
-def _verdicts(suite: "ExpectationSuite", handed: pl.DataFrame) -> Sequence[Any]:
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import (
-        DataContextConfig,
-        InMemoryStoreBackendDefaults,
-        ProgressBarsConfig,
-    )
-
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    # Without sites for its web pages the context touches no folder.
-    config = DataContextConfig(
-        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
-        progress_bars=ProgressBarsConfig(globally=False),
-        analytics_enabled=False,
-    )
-    context = gx.get_context(mode="ephemeral", project_config=config)
-    source = context.data_sources.add_pandas("rows")
-    whole = source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("rows")
-    batch = whole.get_batch(batch_parameters={"dataframe": handed.to_pandas()})
-    # COMPLETE lists every failing position; values, which it cuts at 200, are read from the frame, so that
-    # their tally is not wanted either.
-    validated = batch.validate(
-        suite,
-        result_format={
-            "result_format": "COMPLETE",
-            "return_unexpected_index_query": False,
-            "partial_unexpected_count": 0,
-        },
-    )
-    # The context outlives this call in a global; without its data source it does not hold on to the rows.
-    context.data_sources.delete("rows")
-    return list(validated.results)
-
-
-def _exception(info: dict[str, Any] | None) -> str | None:
-    """Return the message of an exception raised inside an expectation; `success` alone does not show it.
-
-    The engine reports one flat record where nothing was raised and one record per metric where something was.
-    """
-    if not info:
-        return None
-    records = [info] if "raised_exception" in info else list(info.values())
-    raised = [str(record.get("exception_message")) for record in records if record.get("raised_exception")]
-    return "; ".join(raised) or None
+    return expectation_class(rule.expectation)(column=column, **rule.arguments, meta={"rule": rule.name})
 
 
 def _repetitions(

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from flows.expectations import ExpectationError, judge, rules_of, warm_up
+from flows.expectation_engine import warm_up
+from flows.expectations import ExpectationError, judge, rules_of
 from transforms.errors import SchemaMismatch
 from transforms.schemas import (
     DATA_QUALITY,
