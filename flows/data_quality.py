@@ -13,7 +13,7 @@ from flows.warehouse import Warehouse
 from transforms.schemas import BY_NAME, DATA_QUALITY, OPTION_QUOTE, SLICE, VARIANCE_DAILY
 from transforms.session_checks import curve_gates, vix_gap_check
 from transforms.sessions import TradingCalendar
-from transforms.slice_quality import forward_check, missing_expiration_check
+from transforms.slice_quality import expirations_quoted, forward_check, missing_expiration_check
 
 JUDGED_TABLES = (
     "core.option_quote",
@@ -58,7 +58,7 @@ def validate_nights(
         levels=_by_session(warehouse.read(BY_NAME["core.index_level"])),
         slices={},
         variance={},
-        quotes={},
+        expirations={},
     )
     found: dict[date, Validation] = {}
     for start in range(0, len(sessions), LOADED_TOGETHER):
@@ -87,14 +87,15 @@ class _Seen:
     levels: dict[date, pl.DataFrame]
     slices: dict[date, pl.DataFrame]
     variance: dict[date, pl.DataFrame]
-    quotes: dict[date, pl.DataFrame]
+    expirations: dict[date, pl.DataFrame]
 
     def read(self, warehouse: Warehouse, sessions: Sequence[date], *, calendar: TradingCalendar) -> None:
         """Read what the next sessions need, and forget the last ones'."""
         around = sorted({day for session in sessions for day in (calendar.before(session), session)})
         self.slices = _by_session(warehouse.read(SLICE, sessions=sessions))
         self.variance = _by_session(warehouse.read(VARIANCE_DAILY, sessions=sessions))
-        self.quotes = _by_session(warehouse.read(OPTION_QUOTE, sessions=around, columns=EXPIRATION_OF))
+        quotes = warehouse.read(OPTION_QUOTE, sessions=around, columns=EXPIRATION_OF)
+        self.expirations = _by_session(expirations_quoted(quotes))
 
 
 def _by_session(frame: pl.DataFrame) -> dict[date, pl.DataFrame]:
@@ -227,12 +228,14 @@ def _session_checks(seen: _Seen, session: date, *, settings: Settings, calendar:
             unchanged_sessions=own.unchanged_sessions,
         )
     ]
-    if session in seen.quotes:
+    if session in seen.expirations:
         checks += [
             vix_gap_check(seen.variance.get(session, VARIANCE_DAILY.empty()), session),
             forward_check(seen.slices.get(session, SLICE.empty()), session),
             missing_expiration_check(
-                _some(seen.quotes, days[:2], OPTION_QUOTE.empty().select(EXPIRATION_OF)), session, before=days[1]
+                pl.concat(seen.expirations[day] for day in days[:2] if day in seen.expirations),
+                session,
+                before=days[1],
             ),
         ]
     return pl.concat(checks).select(DATA_QUALITY.column_names)

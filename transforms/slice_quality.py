@@ -15,14 +15,19 @@ MAX_NAMED = 5
 FORWARD_TOLERANCE = 0.0006
 
 
-def missing_expiration_check(quotes: pl.DataFrame, session: date, *, before: date) -> pl.DataFrame:
+def expirations_quoted(quotes: pl.DataFrame) -> pl.DataFrame:
+    """Return session_date, root, expiration and n_quotes of core.option_quote rows, sorted."""
+    key = ["session_date", "root", "expiration"]
+    return quotes.group_by(key).agg(pl.len().cast(pl.Int64).alias("n_quotes")).sort(key)
+
+
+def missing_expiration_check(expirations: pl.DataFrame, session: date, *, before: date) -> pl.DataFrame:
     """Warn of expirations quoted in the session before, not yet past, and absent from the session's chain.
 
     Parameters
     ----------
-    quotes
-        session_date, root and expiration of core.option_quote, one row per option, of any span; only `session` and
-        `before`, the trading session before it, are read.
+    expirations
+        `expirations_quoted` of any span; only `session` and `before`, the trading session before it, are read.
 
     Returns
     -------
@@ -30,14 +35,13 @@ def missing_expiration_check(quotes: pl.DataFrame, session: date, *, before: dat
         mart.data_quality: the check `missing_expiration <root>`, severity warn, one row per root of the session.
         n_rows: expirations to be expected; n_failed: those missing. Skipped where `before` holds none of the root.
     """
-    slices = quotes.group_by("session_date", "root", "expiration").len().sort("root", "expiration")
+    now = expirations.filter(pl.col("session_date") == session)
+    earlier = expirations.filter((pl.col("session_date") == before) & (pl.col("expiration") > session))
     rows = []
-    for root in slices.filter(pl.col("session_date") == session)["root"].unique().sort():
-        own = slices.filter(pl.col("root") == root)
-        today = own.filter(pl.col("session_date") == session)
-        expected = own.filter((pl.col("session_date") == before) & (pl.col("expiration") > session))
+    for root in now["root"].unique().sort():
+        today, expected = now.filter(pl.col("root") == root), earlier.filter(pl.col("root") == root)
         missing = expected.join(today, on="expiration", how="anti", maintain_order="left")
-        named = [f"{day} ({n:,} quotes on {before})" for day, n in missing.select("expiration", "len").iter_rows()]
+        named = [f"{day} ({n:,} quotes on {before})" for day, n in missing.select("expiration", "n_quotes").iter_rows()]
         failed = (
             f"option_quote for {session} lacks {missing.height} of {expected.height} {root} expirations quoted on "
             f"{before}: {_listed(named)}. The file is probably filtered or cut off. Import the complete chain and run "

@@ -13,7 +13,7 @@ from flows.sources import open_delivery, recognize
 from transforms.pricing.analytics import session_pricing
 from transforms.schemas import DATA_QUALITY
 from transforms.sessions import TradingCalendar
-from transforms.slice_quality import forward_check, missing_expiration_check
+from transforms.slice_quality import expirations_quoted, forward_check, missing_expiration_check
 
 BEFORE, SESSION = date(2024, 3, 1), date(2024, 3, 4)
 DAYS = (0, 4, 11, 18, 32, 60, 109, 200)
@@ -46,7 +46,7 @@ def smooth() -> np.ndarray:
 
 def test_a_complete_chain_passes_root_by_root() -> None:
     both = pl.concat(quotes(day, root=root) for day in (BEFORE, SESSION) for root in ("SPX", "VIX"))
-    rows = missing_expiration_check(both, SESSION, before=BEFORE)
+    rows = missing_expiration_check(expirations_quoted(both), SESSION, before=BEFORE)
     assert rows.columns == DATA_QUALITY.column_names
     assert rows["check_name"].to_list() == ["missing_expiration SPX", "missing_expiration VIX"]
     # Expirations after SESSION: the series of BEFORE and of SESSION itself may go.
@@ -56,16 +56,18 @@ def test_a_complete_chain_passes_root_by_root() -> None:
 def test_a_missing_expiration_is_named_with_the_quotes_it_had() -> None:
     gone = SESSION + timedelta(days=60)
     today = quotes(SESSION).filter(pl.col("expiration") != gone)
-    (row,) = missing_expiration_check(pl.concat([quotes(BEFORE), today]), SESSION, before=BEFORE).rows(named=True)
+    (row,) = missing_expiration_check(
+        expirations_quoted(pl.concat([quotes(BEFORE), today])), SESSION, before=BEFORE
+    ).rows(named=True)
     assert (row["outcome"], row["severity"], row["n_failed"]) == ("failed", "warn", 1)
     assert f"lacks 1 of {len(DAYS) - 1} SPX expirations" in row["detail"]
     assert f"{gone} (3 quotes on {BEFORE})" in row["detail"]
 
 
 def test_without_the_session_before_nothing_is_judged() -> None:
-    (row,) = missing_expiration_check(quotes(SESSION), SESSION, before=BEFORE).rows(named=True)
+    (row,) = missing_expiration_check(expirations_quoted(quotes(SESSION)), SESSION, before=BEFORE).rows(named=True)
     assert (row["outcome"], row["n_rows"]) == ("skipped", 0)
-    assert missing_expiration_check(quotes(BEFORE), SESSION, before=BEFORE).is_empty()
+    assert missing_expiration_check(expirations_quoted(quotes(BEFORE)), SESSION, before=BEFORE).is_empty()
 
 
 def test_a_smooth_forward_curve_passes() -> None:
@@ -103,7 +105,7 @@ def test_two_real_sessions_in_a_row_lack_no_expiration_and_have_smooth_forwards(
         chains.append(recognize(delivery).read(delivery, calendar=calendar).frames["core.option_quote"])
     friday, monday = date(2023, 4, 14), date(2023, 4, 17)
     # 50 expirations each (MANIFEST); those of Friday are past and those of Monday expire.
-    rows = missing_expiration_check(pl.concat(chains), monday, before=friday)
+    rows = missing_expiration_check(expirations_quoted(pl.concat(chains)), monday, before=friday)
     assert rows.select("outcome", "n_failed").rows() == [("passed", 0)] * 2
     for session, chain in zip((friday, monday), chains, strict=True):
         found = forward_check(session_pricing(chain, calendar=calendar).slices, session)

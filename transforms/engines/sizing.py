@@ -136,13 +136,13 @@ class _Limit:
             low, high = (middle, high) if self.holds(middle) else (low, middle)
         return low
 
-    def at(self, n: int) -> LimitSlack:
-        """Return the limit after n contracts."""
+    def at(self, n: int, *, most: int | None) -> LimitSlack:
+        """Return the limit after n contracts; `most` is what `largest` says."""
         if self.measure is None:
-            return LimitSlack(self.name, None, self.threshold, None, self.largest(), self.reason)
+            return LimitSlack(self.name, None, self.threshold, None, most, self.reason)
         measured = self.measure(n)
         slack = measured - self.threshold if self.is_floor else self.threshold - measured
-        return LimitSlack(self.name, measured, self.threshold, slack, self.largest())
+        return LimitSlack(self.name, measured, self.threshold, slack, most)
 
 
 def sized(unit: UnitTrade, account: Account, *, book: OpenBook, limits: Limits | None = None) -> Sizing:
@@ -163,10 +163,12 @@ def sized(unit: UnitTrade, account: Account, *, book: OpenBook, limits: Limits |
         if value is not None and not value >= 0.0:
             raise ValueError(f"{name} of the trade is {value}; it must be 0 or more")
     every = _limits(unit, account, book=book, limits=chosen)
-    bounds = [(limit.largest(), limit.name) for limit in every]
-    finite = [(most, name) for most, name in bounds if most is not None]
+    bounds = [limit.largest() for limit in every]
+    finite = [(most, limit.name) for most, limit in zip(bounds, every, strict=True) if most is not None]
     contracts, binding = min(finite, key=lambda bound: bound[0], default=(MOST_CONTRACTS, None))
-    return Sizing(contracts, binding, tuple(limit.at(contracts) for limit in every))
+    return Sizing(
+        contracts, binding, tuple(limit.at(contracts, most=most) for limit, most in zip(every, bounds, strict=True))
+    )
 
 
 def package_limit(price: float, *, tick: float, side: Side) -> float:
