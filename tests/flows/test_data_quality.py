@@ -1,12 +1,15 @@
 """What validation says of a night, and that it says the same whether later data came before or after."""
 
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from flows.data_quality import validate_nights
 from flows.home import Home
+from flows.partition_files import PartitionFile
 from flows.rebuild import rebuild
 from flows.settings import Settings
 from flows.warehouse import Warehouse
@@ -21,7 +24,7 @@ from tests.flows.small_home import (
     zeroed,
 )
 from tests.small_market import SmallMarket, chain_file, small_market
-from transforms.schemas import DATA_QUALITY, FUTURES_SETTLEMENT
+from transforms.schemas import DATA_QUALITY, FUTURES_SETTLEMENT, OPTION_QUOTE
 from transforms.sessions import TradingCalendar
 
 LAST = NIGHTS[-1]
@@ -93,3 +96,19 @@ def test_a_second_download_of_a_judged_chain_is_judged_too(
     published = snapshot_hashes(home.published)
     rebuild(home, settings=Settings(), now=LATER)
     assert snapshot_hashes(home.published) == published
+
+
+def test_what_passed_is_not_checked_again_the_next_night(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[set[date]] = []
+    real = Warehouse._show
+
+    def show(self: Warehouse, by_session: Mapping[date, Sequence[PartitionFile]], sessions: set[date]) -> None:
+        shown.append(sessions)
+        real(self, by_session, sessions)
+
+    monkeypatch.setattr(Warehouse, "_show", show)
+    with Warehouse(home.warehouse) as warehouse:
+        chains = warehouse.files_of(OPTION_QUOTE)
+        warehouse.run_checks()
+    assert len(chains) > 1
+    assert shown == [{max(chains)}]
