@@ -35,7 +35,7 @@ from transforms.schemas import TABLES
 from transforms.sessions import TradingCalendar
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-N_ORDERS = 20 if SLOW else 6
+N_ORDERS = 20 if SLOW else 4
 # The awkward market: what goes wrong with real deliveries, in one file each.
 LAST = date(2024, 2, 29)
 INTRADAY_AND_CLOSE = date(2024, 2, 22)

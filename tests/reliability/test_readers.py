@@ -29,7 +29,7 @@ from transforms.table_schema import Table
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CLOCK = datetime(2024, 2, 14, 23, 45)
-N_PUBLISHES = 200 if SLOW else 60
+N_PUBLISHES = 200 if SLOW else 40
 NOBODY = 65_534
 
 
