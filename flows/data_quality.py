@@ -10,7 +10,7 @@ from flows.map_sessions import LOADED_TOGETHER
 from flows.settings import Settings
 from flows.snapshot_choice import gate_results
 from flows.warehouse import Warehouse
-from transforms.schemas import BY_NAME, DATA_QUALITY, OPTION_QUOTE, SLICE, VARIANCE_DAILY
+from transforms.schemas import BY_NAME, DATA_QUALITY, OPTION_QUOTE, REJECTED_ROW, SLICE, VARIANCE_DAILY
 from transforms.session_checks import curve_gates, vix_gap_check
 from transforms.sessions import TradingCalendar
 from transforms.slice_quality import expirations_quoted, forward_check, missing_expiration_check
@@ -22,6 +22,8 @@ JUDGED_TABLES = (
     "core.market_breadth",
     "core.treasury_rate",
 )
+# What a night's rows are made from; a finding of long ago that is followed up tonight is none of it.
+JUDGED_FROM = (*(BY_NAME[name] for name in JUDGED_TABLES), REJECTED_ROW, SLICE, VARIANCE_DAILY)
 
 EXPIRATION_OF = ["session_date", "root", "expiration"]
 JUDGED = ["session_date", "table_name", "check_name", "outcome", "n_rows", "n_failed", "detail"]
@@ -112,7 +114,7 @@ def _outdated_nights(
     """Return the nights whose rows would differ now: soon after a changed session, or with other gates or checks."""
     # Calendar days that surely span the sessions a gate looks back over.
     reach = timedelta(days=2 * settings.gates.history_sessions + 7)
-    changed = warehouse.dirty_sessions()
+    changed = {day for table in JUDGED_FROM for day in warehouse.dirty_sessions(table)}
     reached = {night for night in nights if any(night - reach <= day <= night for day in changed)}
     written = warehouse.read(DATA_QUALITY, sessions=list(nights)).select(JUDGED)
     run = pl.DataFrame({"session_date": nights}, schema={"session_date": pl.Date()})
