@@ -7,13 +7,13 @@ C compiler). Of N system calls one is failed. Faults are dealt out in turn.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
+from benchmarks.told import tell
 from tests.reliability.failing_calls import compiled, trials_of
 from tests.reliability.faulty_nights import ACTS_THAT_TOUCH_THE_DISK, FAULTS, failing_act, scene, tried
 
@@ -64,11 +64,7 @@ def main() -> None:
             rows = trials_of(library, arguments.share)
             told["calls"] = {"n_calls_a_night": rows[0]["n_calls"], **summary(rows)}
     told["minutes"] = round((time.monotonic() - start) / 60, 1)
-    text = json.dumps(told, indent=1) + "\n"
-    if arguments.write:
-        arguments.write.parent.mkdir(parents=True, exist_ok=True)
-        arguments.write.write_text(text)
-    print(text)
+    tell(told, arguments.write)
 
 
 if __name__ == "__main__":

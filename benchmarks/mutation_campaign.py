@@ -7,7 +7,6 @@ sessions before, where the gates have something to compare with. The files are t
 """
 
 import argparse
-import json
 import shutil
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from benchmarks.told import tell
 from tests.reliability.harmless_mutations import Dressed
 from tests.reliability.line_damage import LINE_DAMAGES
 from tests.reliability.mutation_trials import (
@@ -98,11 +98,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="alvh-mutations-") as folder:
         found = campaign(Path(folder))
     told = summary(found, cpu_seconds=time.process_time() - start)
-    text = json.dumps(told, indent=1) + "\n"
-    if arguments.write:
-        arguments.write.parent.mkdir(parents=True, exist_ok=True)
-        arguments.write.write_text(text)
-    print(text)
+    tell(told, arguments.write)
 
 
 if __name__ == "__main__":

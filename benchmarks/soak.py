@@ -11,7 +11,6 @@ core, since the machine may be shared.
 
 import argparse
 import gc
-import json
 import os
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.told import tell
 from flows import night
 from flows.calendar import trading_calendar
 from flows.home import Home, prepare_home
@@ -173,11 +173,7 @@ def main() -> None:
             "home_mb": last.home_mb,
             "revisions_past_their_days": overdue_revisions(home, clock(sessions[last.nights - 1])),
         }
-    text = json.dumps(told, indent=1) + "\n"
-    if arguments.write:
-        arguments.write.parent.mkdir(parents=True, exist_ok=True)
-        arguments.write.write_text(text)
-    print(text)
+    tell(told, arguments.write)
 
 
 if __name__ == "__main__":
