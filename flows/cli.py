@@ -189,8 +189,8 @@ def sql_command(
 ) -> None:
     """Query the published database."""
     from flows.home import find_home
-    from flows.publication import SERVED_FILE
     from flows.served_database import named_query, query_published
+    from flows.served_record import SERVED_FILE
     from flows.terminal import write_rows
 
     where = find_home(home)

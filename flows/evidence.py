@@ -13,8 +13,8 @@ from flows import night
 from flows.book import BookInputs, night_settings, session_inputs
 from flows.calendar import trading_calendar
 from flows.home import Home
-from flows.publication import SERVED_FILE
 from flows.served_database import named_query, query_published
+from flows.served_record import SERVED_FILE
 from flows.settings import Settings
 from flows.warehouse import Warehouse
 from transforms.book.engine_statistics import BookTables, engine_statistics

@@ -8,8 +8,9 @@ import polars as pl
 
 from flows import ledger
 from flows.home import Home
-from flows.publication import SERVED_FILE, published_nights
+from flows.publication import published_nights
 from flows.served_database import read_published
+from flows.served_record import SERVED_FILE
 from flows.warehouse import Warehouse
 from transforms.errors import DataError
 from transforms.schemas import JOURNAL

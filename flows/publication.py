@@ -15,6 +15,7 @@ from flows.provenance import code_version
 from flows.published_night import read_night, read_published_night
 from flows.report import report_page, report_path, write_report
 from flows.retention import REVISION_FORMAT
+from flows.served_record import SERVED_FILE, carried_record, write_record
 from flows.settings import Settings
 from flows.snapshots import READ_ONLY, SnapshotFile, partition_path, publish_partition_file, write_snapshot
 from flows.staging import STAGED_KINDS
@@ -25,7 +26,6 @@ from transforms.schemas import FUTURES_SETTLEMENT, INDEX_LEVEL, OPTION_QUOTE, TA
 from transforms.table_schema import Table
 
 MANIFEST_VERSION = 1
-SERVED_FILE = "alvh.duckdb"
 # Clocks and process figures: they differ between two runs that are otherwise equal.
 NOT_REPRODUCIBLE = frozenset({"mart.run"})
 
@@ -202,13 +202,20 @@ def _sweep(home: Home, warehouse: Warehouse) -> None:
 def publish_served(home: Home, warehouse: Warehouse, *, settings: Settings) -> bool:
     """Build alvh.duckdb and swap it in whole; return whether a stray write-ahead log lay beside it.
 
+    The file of the night before is the base where it can be: most sessions of large tables are in both.
     A log left by a client that opened the file for writing would be replayed into the new file, so it is removed before
     and after the swap.
     """
     draft = home.staging / f"{SERVED_FILE}.draft"
     target = home.published / SERVED_FILE
     wal = target.with_name(target.name + ".wal")
-    warehouse.build_served(draft, serving_sessions=settings.publish.serving_sessions)
+    carried = carried_record(home)
+    held = warehouse.build_served(
+        draft,
+        serving_sessions=settings.publish.serving_sessions,
+        base=target if carried else None,
+        held=carried.held if carried else None,
+    )
     announce("fsync", draft)
     descriptor = os.open(draft, os.O_RDONLY)
     try:
@@ -224,6 +231,7 @@ def publish_served(home: Home, warehouse: Warehouse, *, settings: Settings) -> b
         stray = True
         remove_file(wal)
     sync_folder(home.published)
+    write_record(home, held=held, carried=carried)
     return stray
 
 

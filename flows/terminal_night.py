@@ -13,9 +13,10 @@ from rich.text import Text
 
 from flows.home import Home, find_home
 from flows.night import NightResult
-from flows.publication import SERVED_FILE, read_manifest
+from flows.publication import read_manifest
 from flows.published_night import read_published_night
 from flows.report import report_path
+from flows.served_record import SERVED_FILE
 from flows.terminal import console, file_document, print_indented, show_refused
 from transforms.report.document import night_document
 from transforms.report.headline import account_readings, headline_readings

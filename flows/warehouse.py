@@ -20,7 +20,7 @@ from flows.durability import is_of_the_disk, storage_message
 from flows.internal_tables import CHECKED_SCHEMA, FINDING_SCHEMA, PARTITION_FILE_SCHEMA, internal_tables
 from flows.object_store import FolderStore, Store
 from flows.partition_files import LARGE_TABLES, PartitionFile, read_partition, write_partition
-from flows.served_database import served_statements
+from flows.warehouse_serving import Serving, quoted
 from flows.warehouse_summaries import Summaries
 from transforms.errors import AlvhError, DataError, StorageFailed
 from transforms.schemas import BY_NAME, MISPRICING_LEG, TABLES, partition_of
@@ -39,7 +39,7 @@ DUCKDB_TYPES = {
 }
 
 
-class Warehouse(Summaries):
+class Warehouse(Summaries, Serving):
     """One open connection to a warehouse file, made with its tables if it is new."""
 
     def __init__(self, path: Path, *, partitions: Store | None = None) -> None:
@@ -323,42 +323,8 @@ class Warehouse(Summaries):
             own = [f for day in sorted(sessions) for f in by_session[day] if f.table_name == table.full_name]
             names = ", ".join(table.column_names)
             self.connection.execute(
-                f"create or replace view {table.full_name} as select {names} from {self._rows_of(table, own)}"
+                f"create or replace view {table.full_name} as select {names} from {self.rows_of(table, own)}"
             )
-
-    def build_served(self, draft: Path, *, serving_sessions: int) -> None:
-        """Write the published tables, comments, views and macros into a new DuckDB file at `draft`.
-
-        Of large tables the newest `serving_sessions` sessions. Never a copy of the warehouse: the list of tables is the
-        schemas'.
-        """
-
-        def source_of(table: Table) -> str:
-            if table in LARGE_TABLES:
-                return self._rows_of(table, list(self.files_of(table).values())[-serving_sessions:])
-            return f"{home}.{table.full_name} order by {', '.join(table.key)}"
-
-        draft.unlink(missing_ok=True)
-        draft.with_name(draft.name + ".wal").unlink(missing_ok=True)
-        durability.announce("write", draft)
-        home = self.query("select current_database() as name")["name"][0]
-        self.connection.execute(f"attach '{_quoted(draft)}' as served (storage_version 'v1.2.0')")
-        try:
-            # One transaction: committing each of some 250 statements by itself takes three times as long.
-            self.connection.begin()
-            for statement in served_statements(source_of):
-                self.connection.execute(statement)
-            self.connection.commit()
-            # Detaching would do it, but not tell why the disk refused.
-            self.connection.execute("checkpoint served")
-        except BaseException:
-            with suppress(duckdb.Error):
-                self.connection.rollback()
-                self.connection.execute(f"use {home}")
-                self.connection.execute("detach served")
-            raise
-        self.connection.execute(f"use {home}")
-        self.connection.execute("detach served")
 
     def _create(self) -> None:
         self.connection.execute("create schema if not exists meta; create schema if not exists stage")
@@ -405,7 +371,7 @@ class Warehouse(Summaries):
         ]
         return pl.concat([table.empty().select(columns or table.column_names), *frames])
 
-    def _rows_of(self, table: Table, records: Sequence[PartitionFile]) -> str:
+    def rows_of(self, table: Table, records: Sequence[PartitionFile]) -> str:
         """Return what to select the rows of partition files from, in the order of the files."""
         if not records:
             nulls = ", ".join(
@@ -415,7 +381,7 @@ class Warehouse(Summaries):
         folder = self.partitions.local
         if folder is None:
             raise DataError("the warehouse reads its partition files from a folder of this machine")
-        paths = ", ".join(f"'{_quoted(folder / record.name)}'" for record in records)
+        paths = ", ".join(f"'{quoted(folder / record.name)}'" for record in records)
         return f"read_parquet([{paths}], hive_partitioning = false)"
 
     def _newest(self, table: Table) -> date | None:
@@ -454,7 +420,3 @@ def duckdb_type(dtype: pl.DataType) -> str:
     if isinstance(dtype, pl.List):
         return "varchar[]"
     return DUCKDB_TYPES[type(dtype)]
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")

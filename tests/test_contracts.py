@@ -44,7 +44,8 @@ PURE_STANDARD_LIBRARY = frozenset(
 IN_MEMORY_ONLY = {"transforms/sample_market/vendor_files.py": {"io", "zipfile"}}
 PURE_LIBRARIES = frozenset({"polars", "numpy", "scipy", "transforms"})
 # The modules that may hold SQL text; everything else names a file of sql/ or calls them.
-SQL_DOORS = [CHECKOUT / "flows" / name for name in ("warehouse.py", "warehouse_summaries.py", "served_database.py")]
+SQL_ROOMS = ("warehouse.py", "warehouse_serving.py", "warehouse_summaries.py", "served_database.py")
+SQL_DOORS = [CHECKOUT / "flows" / name for name in SQL_ROOMS]
 SQL_TEXT = re.compile(
     r"\s*(select\s|insert\s+into\s|delete\s+from\s|update\s+\S+\s+set\s|attach\s+'|with\s+\w+\s+as\s*\("
     r"|(create|drop|alter)\s+(or\s+replace\s+)?(table|view|schema|macro)\s)",

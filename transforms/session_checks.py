@@ -50,8 +50,7 @@ def curve_gates(
         _contract_count(curve, session, share=min_contract_share, n=(history_sessions, min_history)),
         *(_unchanged_level(levels, session, symbol=name, n=unchanged_sessions) for name in ("VIX", "SPX")),
     ]
-    judged = pl.DataFrame(rows, schema=DATA_QUALITY.polars_schema, orient="row")
-    return DATA_QUALITY.conform(judged)
+    return _as_rows(rows)
 
 
 def vix_gap_check(variance_daily: pl.DataFrame, session: date, *, tolerance: float = VIX_GAP_TOLERANCE) -> pl.DataFrame:
@@ -80,8 +79,12 @@ def vix_gap_check(variance_daily: pl.DataFrame, session: date, *, tolerance: flo
             f"{published[0]:.2f}: {abs(gap):.2f} points apart, more than {tolerance:g}. The quotes are probably not "
             "those of the close. Import a chain downloaded after the close and run the session again."
         )
-    judged = [_warning(VARIANCE_DAILY.full_name, "vix_gap", session, row.height, failed, skipped)]
-    return DATA_QUALITY.conform(pl.DataFrame(judged, schema=DATA_QUALITY.polars_schema, orient="row"))
+    return _as_rows([_warning(VARIANCE_DAILY.full_name, "vix_gap", session, row.height, failed, skipped)])
+
+
+def _as_rows(warnings: list[WarningRow]) -> pl.DataFrame:
+    # Conformed when a batch of sessions is written: for a handful of rows it would take longer than the check.
+    return pl.DataFrame(sorted(warnings), schema=DATA_QUALITY.polars_schema, orient="row")
 
 
 def _warning(table: str, check: str, session: date, n_rows: int, failed: str | None, skipped: str | None) -> WarningRow:

@@ -135,4 +135,5 @@ def _row(session: date, *, table: str, check: str, n: tuple[int, int], detail: s
 
 
 def _frame(rows: list[dict[str, object]]) -> pl.DataFrame:
-    return DATA_QUALITY.conform(pl.DataFrame(rows, schema=DATA_QUALITY.polars_schema))
+    # Conformed when a batch of sessions is written: for a row or two it would take longer than the check.
+    return pl.DataFrame(rows, schema=DATA_QUALITY.polars_schema)

@@ -152,14 +152,14 @@ def open_delivery(name: str, payload: bytes) -> Delivery:
     RefusedFile
         If the file is empty, or an archive that flows/sources/archives.py does not open.
     """
-    if not payload.strip():
+    if not payload or payload.isspace():
         raise RefusedFile(f"{name}: the file is empty; download it again")
     inner = name
     if payload.startswith(GZIP_MAGIC):
         payload, inner = gunzipped(name, payload), name.removesuffix(".gz")
     elif payload.startswith(ZIP_MAGIC) and not name.lower().endswith(WORKBOOKS):
         inner, payload = unzipped(name, payload)
-    if not payload.strip():
+    if not payload or payload.isspace():
         raise RefusedFile(f"{name}: the archive holds an empty file; download it again")
     head = decode_head(payload)
     suffix = inner.rsplit(".", 1)[-1].lower() if "." in inner else ""

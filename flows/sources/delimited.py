@@ -21,6 +21,7 @@ HEADER_WITHIN = 20
 MOST_COLUMNS = 1_000
 NO_SESSION = date(1900, 1, 1)
 FIRST_YEAR, LAST_YEAR = 1900, 2199
+BESIDE_SEPARATORS = (", ", " ,", "\n ", " \n")
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def read_lines(
             f"{delivery.name}: {len(missing)} of {len(required)} required columns are missing ({', '.join(missing)}); "
             f"the header has {', '.join(filter(None, names))}; {remedy}"
         )
-    data = [line for line in lines[position + 1 :] if line and not line.isspace()]
+    data = _without_blank_lines(lines[position + 1 :])
     if not data:
         raise RefusedFile(f"{delivery.name}: a header and no data lines; download it again")
     raw, unreadable = _split(data, names=names, table=table)
@@ -239,7 +240,14 @@ def names_another(column: str, *, than: Sequence[str]) -> pl.Expr:
 
 
 def _text_lines(text: str) -> list[str]:
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.removeprefix("\ufeff").split("\n")
+
+
+def _without_blank_lines(lines: list[str]) -> list[str]:
+    # Nearly every line begins with a letter or digit, and need not be looked at whole.
+    return [line for line in lines if line and ("!" <= line[0] <= "~" or not line.isspace())]
 
 
 def _find_header(lines: Iterable[str], *, anchor: str) -> tuple[int, tuple[str, ...]] | None:
@@ -292,11 +300,14 @@ def _split(data: list[str], *, names: tuple[str, ...], table: Table) -> tuple[pl
     else:
         series = pl.Series("line", data)
         separators = series.str.count_matches(",", literal=True)
-        if (separators > len(columns) - 1).any():
+        is_longer = (separators > len(columns) - 1).any()
+        if is_longer:
             series = _without_empty_tail(series, n_columns=len(columns))
             separators = series.str.count_matches(",", literal=True)
         fits = separators == len(columns) - 1
-        raw = _parsed(series.filter(fits).to_list(), columns=columns)
+        if is_longer or not fits.all():
+            text = "\n".join(series.filter(fits).to_list())
+        raw = _parsed(text, columns=columns)
     numbers = pl.Series(ROW_NUMBER, range(1, len(data) + 1), dtype=pl.Int64())
     raw = raw.with_columns(numbers.filter(fits))
     if fits.all():
@@ -319,13 +330,12 @@ def _without_empty_tail(lines: pl.Series, *, n_columns: int) -> pl.Series:
     return lines.str.replace(tail, "${1}")
 
 
-def _parsed(lines: list[str], *, columns: list[str]) -> pl.DataFrame:
+def _parsed(text: str, *, columns: list[str]) -> pl.DataFrame:
     """Return unquoted lines of the right number of fields as trimmed strings, null where blank."""
-    if not lines:
+    if not text:
         return pl.DataFrame(schema=dict.fromkeys(columns, pl.String()))
-    text = "\n".join(lines)
     frame = pl.read_csv(text.encode(), has_header=False, new_columns=columns, infer_schema=False, quote_char=None)
-    if any(blank in text for blank in (", ", " ,", "\n ", " \n", "\t")) or text != text.strip():
+    if text != text.strip() or "\t" in text or (" " in text and any(at in text for at in BESIDE_SEPARATORS)):
         trimmed = pl.all().str.strip_chars()
         frame = frame.with_columns(pl.when(trimmed != "").then(trimmed).name.keep())
     return frame

@@ -1,5 +1,5 @@
 -- grain: one row per option and session, all sessions ever published; published: the path of the published folder
-create macro option_quote_history(published) as table
+create or replace macro option_quote_history(published) as table
 select
     session_date,
     root,

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from flows.home import Home
-from flows.publication import SERVED_FILE
 from flows.served_database import query_published
+from flows.served_record import SERVED_FILE
 from tests.conftest import CHECKOUT
 from tests.docs.documents import blocks
 from tests.flows.rich_home import PLANTS

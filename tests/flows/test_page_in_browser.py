@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from flows.home import Home
-from flows.publication import SERVED_FILE, publish_page
+from flows.publication import publish_page
 from flows.report import LATEST, report_path
 from flows.served_database import query_published
+from flows.served_record import SERVED_FILE
 from tests.flows.chromium import Browser, browser
 from tests.flows.rich_home import FRIDAY, MONDAY, RICH_NOW, rich_home
 from tests.flows.small_home import LATER, NIGHTS, copied

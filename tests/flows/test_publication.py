@@ -18,12 +18,15 @@ import pytest
 
 from flows import night
 from flows.home import Home
-from flows.publication import SERVED_FILE, published_nights, read_files
+from flows.publication import published_nights, read_files
+from flows.served_database import query_published
+from flows.served_record import MOST_CARRIED, RECORD_FILE, SERVED_FILE
 from flows.settings import Settings
 from tests.conftest import forbid_or_skip
 from tests.flows.small_home import (
     LATER,
     NIGHTS,
+    copied,
     published_rows,
     snapshot_hashes,
 )
@@ -59,15 +62,20 @@ print(json.dumps({"version": duckdb.__version__, "answers": answers}))
 
 @pytest.fixture(scope="module")
 def moved(base_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The published folder of a home that is gone, in another folder with a name of its own."""
+    """The published folder of a home that is gone, in another folder with a name of its own.
+
+    Its database is one that was carried on from another.
+    """
     folder = tmp_path_factory.mktemp("elsewhere")
-    first = folder / "first"
-    shutil.copytree(base_home.published, first / "published")
-    copied = folder / "shared drive" / "it's here"
-    copied.parent.mkdir()
-    shutil.copytree(first / "published", copied)
-    shutil.rmtree(first)
-    return copied
+    first = copied(base_home, folder / "first")
+    for _ in range(2):
+        night.publish(first, settings=Settings(), sessions=[], validation={}, now=LATER)
+    assert json.loads((first.staging / RECORD_FILE).read_text())["n_carried"] == 1
+    elsewhere = folder / "shared drive" / "it's here"
+    elsewhere.parent.mkdir()
+    shutil.copytree(first.published, elsewhere)
+    shutil.rmtree(first.root)
+    return elsewhere
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +202,28 @@ def test_publishing_again_writes_nothing(home: Home) -> None:
     assert publication.revised_sessions == []
     assert not publication.stray_wal_removed
     assert snapshot_hashes(home.published) == before
+
+
+def test_the_database_is_carried_on_unless_somebody_touched_it(home: Home) -> None:
+    target = home.published / SERVED_FILE
+
+    def publish() -> int:
+        night.publish(home, settings=Settings(), sessions=[], validation={}, now=LATER)
+        return int(json.loads((home.staging / RECORD_FILE).read_text())["n_carried"])
+
+    # A copy of a home is another file than the one recorded.
+    assert publish() == 0
+    assert [publish() for _ in range(3)] == [1, 2, 3]
+    rows = query_published(target, "select count(*) as n from core.option_quote")
+    target.chmod(0o644)
+    with duckdb.connect(str(target)) as connection:
+        connection.execute("delete from core.option_quote where strike > 5000")
+    assert publish() == 0
+    assert query_published(target, "select count(*) as n from core.option_quote").equals(rows)
+    assert publish() == 1
+    (home.staging / RECORD_FILE).write_text("{")
+    assert publish() == 0
+    assert [publish() for _ in range(MOST_CARRIED + 1)] == [*range(1, MOST_CARRIED + 1), 0]
 
 
 def test_a_stray_log_beside_the_database_is_removed_and_said(home: Home) -> None:

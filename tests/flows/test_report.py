@@ -13,9 +13,10 @@ import pytest
 
 from flows import journal, night
 from flows.home import Home, locked
-from flows.publication import SERVED_FILE, publish_page, read_manifest
+from flows.publication import publish_page, read_manifest
 from flows.published_night import read_night, read_published_night
 from flows.report import LATEST, report_page, report_path
+from flows.served_record import SERVED_FILE
 from flows.settings import Settings
 from flows.warehouse import Warehouse
 from tests.flows.rich_home import FRIDAY, MONDAY, RICH_NOW, rich_home

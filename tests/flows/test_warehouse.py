@@ -1,4 +1,5 @@
 from datetime import date, datetime
+from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -10,7 +11,7 @@ from flows.warehouse import Warehouse
 from transforms.errors import DataError, SchemaMismatch
 from transforms.schemas import BY_NAME, TABLES
 
-LEVELS = BY_NAME["core.index_level"]
+LEVELS, QUOTES = BY_NAME["core.index_level"], BY_NAME["core.option_quote"]
 
 
 def levels(*rows: tuple[date, float]) -> pl.DataFrame:
@@ -100,21 +101,71 @@ def test_the_served_file_holds_every_table_with_comments_and_no_path(warehouse, 
     assert not any(str(tmp_path) in (statement or "") or "warehouse" in (statement or "") for (statement,) in text)
 
 
-def test_only_the_newest_sessions_of_quotes_are_served(warehouse, tmp_path):
-    table = BY_NAME["core.option_quote"]
-    for day in (1, 2, 5, 6):
+def write_quotes(warehouse, *days: int, bid: float = 1.0) -> None:
+    for day in days:
         session = date(2024, 2, day)
-        row = dict.fromkeys(table.column_names)
-        row |= {
-            "session_date": session, "root": "SPX", "expiration": date(2024, 3, 15), "strike": 5000.0,
-            "option_type": "call", "quote_ts": datetime(2024, 2, day, 21, 15), "snapshot_kind": "close",
-            "settlement_style": "am", "bid": 1.0, "ask": 1.2, "source_sha256": "f",
-        }  # fmt: skip
-        warehouse.write_changes(table, pl.DataFrame([row], schema=table.polars_schema), sessions=[session])
+        rows = []
+        for strike in (5000.0, 5100.0):
+            row = dict.fromkeys(QUOTES.column_names)
+            row |= {
+                "session_date": session, "root": "SPX", "expiration": date(2024, 3, 15), "strike": strike,
+                "option_type": "call", "quote_ts": datetime(2024, 2, day, 21, 15), "snapshot_kind": "close",
+                "settlement_style": "am", "bid": bid, "ask": bid + 0.2, "source_sha256": "f",
+            }  # fmt: skip
+            rows.append(row)
+        warehouse.write_changes(QUOTES, pl.DataFrame(rows, schema=QUOTES.polars_schema), sessions=[session])
+
+
+def content(path: Path) -> dict[str, list[object]]:
+    """Everything a client sees in a served file: rows, comments, views and macros."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        seen = {t.full_name: connection.sql(f"from {t.full_name} order by all").fetchall() for t in TABLES}
+        for what in (
+            "schema_name, table_name, comment from duckdb_tables()",
+            "schema_name, table_name, column_name, data_type, comment from duckdb_columns() where not internal",
+            "view_name, sql from duckdb_views() where not internal",
+            "function_name, macro_definition from duckdb_functions() where not internal",
+        ):
+            seen[what] = connection.sql(f"select {what} order by all").fetchall()
+    return seen
+
+
+def test_only_the_newest_sessions_of_quotes_are_served(warehouse, tmp_path):
+    write_quotes(warehouse, 1, 2, 5, 6)
     draft = tmp_path / "served.duckdb"
     warehouse.build_served(draft, serving_sessions=2)
     served = query_published(draft, "select distinct session_date from core.option_quote order by 1")
     assert served["session_date"].to_list() == [date(2024, 2, 5), date(2024, 2, 6)]
+
+
+def test_a_file_carried_on_holds_what_one_made_anew_holds(warehouse, tmp_path):
+    """A session slides out of the window, one comes in, one is restated, and a small table changes."""
+    write_quotes(warehouse, 1, 2, 5, 6, 7, 8)
+    warehouse.write_changes(LEVELS, levels((date(2024, 2, 1), 14.0)))
+    base, carried, anew = (tmp_path / f"{name}.duckdb" for name in ("base", "carried", "anew"))
+    held = warehouse.build_served(base, serving_sessions=6)
+    write_quotes(warehouse, 9)
+    write_quotes(warehouse, 5, bid=3.0)
+    warehouse.write_changes(LEVELS, levels((date(2024, 2, 1), 15.0), (date(2024, 2, 2), 16.0)))
+    now = warehouse.build_served(carried, serving_sessions=6, base=base, held=held)
+    assert now == warehouse.build_served(anew, serving_sessions=6)
+    assert content(carried) == content(anew) != content(base)
+    assert list(now["core.option_quote"]) == [f"2024-02-0{day}" for day in (2, 5, 6, 7, 8, 9)]
+
+
+def test_rows_of_the_base_are_what_is_carried_on_and_a_damaged_base_is_not(warehouse, tmp_path):
+    write_quotes(warehouse, 1, 2, 5)
+    base, draft = tmp_path / "base.duckdb", tmp_path / "draft.duckdb"
+    held = warehouse.build_served(base, serving_sessions=6)
+    with duckdb.connect(str(base)) as connection:
+        connection.execute("update core.option_quote set bid = 7 where session_date = '2024-02-02'")
+    write_quotes(warehouse, 6)
+    bids = "select distinct bid from core.option_quote order by bid"
+    warehouse.build_served(draft, serving_sessions=6, base=base, held=held)
+    assert query_published(draft, bids)["bid"].to_list() == [1.0, 7.0]
+    base.write_bytes(base.read_bytes()[: base.stat().st_size // 2])
+    warehouse.build_served(draft, serving_sessions=6, base=base, held=held)
+    assert query_published(draft, bids)["bid"].to_list() == [1.0]
 
 
 def test_types_polars_does_not_know_come_back_as_text(warehouse, tmp_path):
