@@ -164,12 +164,11 @@ def analyze(
 
 
 def validate(home: Home, *, settings: Settings, sessions: Sequence[date]) -> dict[date, Validation]:
-    """Judge the data of the sessions, and again that of every earlier night whose rows have changed since."""
+    """Judge the data of the sessions, and again that of every earlier night whose data have changed since."""
     with Warehouse(home.warehouse) as warehouse:
         nights = set(warehouse.read_meta("meta.night")["session_date"].to_list())
-        touched = sorted({*sessions, *(warehouse.dirty_sessions() & nights)})
         return validate_nights(
-            warehouse, sessions=touched, nights=sorted(nights), settings=settings, calendar=trading_calendar()
+            warehouse, sessions=sessions, nights=sorted(nights), settings=settings, calendar=trading_calendar()
         )
 
 

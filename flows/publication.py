@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -93,7 +94,7 @@ def publish_changes(
             files[path] = record
             if before.get(path) != record:
                 result.written.append(path)
-    result.stray_wal_removed = publish_served(home, warehouse, settings=settings)
+    result.stray_wal_removed = publish_served(home, warehouse, settings=settings, files=files)
     night_rows = warehouse.read_meta("meta.night")
     heads = {name: ledger.head(home, name) for name in (ledger.LANDINGS, ledger.NIGHTS, ledger.NOTES)}
     for session in sorted({*nights, *revised}):
@@ -199,10 +200,11 @@ def _sweep(home: Home, warehouse: Warehouse) -> None:
             staging.remove(name)
 
 
-def publish_served(home: Home, warehouse: Warehouse, *, settings: Settings) -> bool:
+def publish_served(home: Home, warehouse: Warehouse, *, settings: Settings, files: Mapping[str, SnapshotFile]) -> bool:
     """Build alvh.duckdb and swap it in whole; return whether a stray write-ahead log lay beside it.
 
-    The file of the night before is the base where it can be: most sessions of large tables are in both.
+    The file of the night before is the base where it can be: most partitions are in both. `files` are the snapshots
+    published, by path.
     A log left by a client that opened the file for writing would be replayed into the new file, so it is removed before
     and after the swap.
     """
@@ -210,11 +212,13 @@ def publish_served(home: Home, warehouse: Warehouse, *, settings: Settings) -> b
     target = home.published / SERVED_FILE
     wal = target.with_name(target.name + ".wal")
     carried = carried_record(home)
-    held = warehouse.build_served(
+    now = _served_partitions(files, serving_sessions=settings.publish.serving_sessions)
+    warehouse.build_served(
         draft,
         serving_sessions=settings.publish.serving_sessions,
         base=target if carried else None,
         held=carried.held if carried else None,
+        now=now,
     )
     announce("fsync", draft)
     descriptor = os.open(draft, os.O_RDONLY)
@@ -231,8 +235,20 @@ def publish_served(home: Home, warehouse: Warehouse, *, settings: Settings) -> b
         stray = True
         remove_file(wal)
     sync_folder(home.published)
-    write_record(home, held=held, carried=carried)
+    write_record(home, held=now, carried=carried)
     return stray
+
+
+def _served_partitions(files: Mapping[str, SnapshotFile], *, serving_sessions: int) -> dict[str, dict[str, str]]:
+    """Return the hash of each snapshot that the served file holds, by partition by table."""
+    held: dict[str, dict[str, str]] = {}
+    for path in sorted(files):
+        _, name, *folder, _ = path.split("/")
+        cut = folder[0].split("=")[1] if folder else "all"
+        held.setdefault(name, {})[cut] = files[path].sha256
+    for table in LARGE_TABLES:
+        held[table.full_name] = dict(list(held.get(table.full_name, {}).items())[-serving_sessions:])
+    return held
 
 
 def record_landings(home: Home, warehouse: Warehouse) -> None:

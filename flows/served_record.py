@@ -20,9 +20,6 @@ RECORD_FILE = "served.json"
 # A file carried on for ever would carry a fault for ever.
 MOST_CARRIED = 20
 
-# Of a large table: the hash of the partition file that a session's rows come from, by session (ISO date).
-Held = dict[str, str]
-
 
 @dataclass(frozen=True)
 class ServedRecord:
@@ -31,7 +28,7 @@ class ServedRecord:
     recipe: str
     identity: tuple[int, int, int]
     n_carried: int
-    held: dict[str, Held]
+    held: dict[str, dict[str, str]]
 
 
 def recipe() -> str:
@@ -56,7 +53,7 @@ def carried_record(home: Home) -> ServedRecord | None:
     return record if fits and not has_log and record.n_carried < MOST_CARRIED else None
 
 
-def write_record(home: Home, *, held: dict[str, Held], carried: ServedRecord | None) -> None:
+def write_record(home: Home, *, held: dict[str, dict[str, str]], carried: ServedRecord | None) -> None:
     """Record the database just published: what it holds, and from which it was carried on."""
     record = ServedRecord(
         recipe=recipe(),

@@ -14,7 +14,11 @@ from flows import durability
 from flows.durability import is_of_the_disk
 from flows.partition_files import LARGE_TABLES, PartitionFile
 from flows.served_database import served_statements
+from transforms.schemas import TABLES
 from transforms.table_schema import Table
+
+# Hash of the snapshot by partition (session, year, or "all") by table: what a served file is built from.
+Partitions = Mapping[str, Mapping[str, str]]
 
 
 class Serving:
@@ -40,58 +44,42 @@ class Serving:
         *,
         serving_sessions: int,
         base: Path | None = None,
-        held: Mapping[str, Mapping[str, str]] | None = None,
-    ) -> dict[str, dict[str, str]]:
+        held: Partitions | None = None,
+        now: Partitions | None = None,
+    ) -> None:
         """Write the published tables, comments, views and macros into a new DuckDB file at `draft`.
 
         Of large tables the newest `serving_sessions` sessions. Never a copy of the warehouse: the list of tables is the
-        schemas'. With a `base`, a file built before by the same statements, large tables start from its rows, which
-        come from the partition files `held`; what is damaged in it is not carried on, the draft is made anew.
-
-        Returns
-        -------
-        dict
-            Hash of the partition file by session (ISO date) by large table: what the draft holds of them.
+        schemas'. With a `base`, a file built before by the same statements, tables start from its rows: partitions of
+        which `held`, what it was built from, and `now` name the same hash. A base that turns out damaged is not
+        carried on, the draft is made anew.
         """
-        wanted = {
-            table: {record.session_date.isoformat(): record for record in self._newest_files(table, serving_sessions)}
-            for table in LARGE_TABLES
-        }
-        holds = {table: {day: file.sha256 for day, file in own.items()} for table, own in wanted.items()}
         kept = {}
-        for table, now in holds.items():
-            before = held.get(table.full_name, {}) if base and held else {}
-            if 2 * len(now.items() & before.items()) > len(now):
-                kept[table] = before
+        for table in TABLES:
+            before, after = (cuts.get(table.full_name, {}) for cuts in (held or {}, now or {}))
+            n_equal = len(before.items() & after.items())
+            if n_equal and 2 * n_equal >= len(after):
+                kept[table] = sorted({cut for cut, _ in before.items() ^ after.items()})
         if base and kept:
             try:
-                self._serve(draft, wanted=wanted, base=base, kept=kept)
+                self._serve(draft, serving_sessions=serving_sessions, base=base, kept=kept)
+                return
             except duckdb.Error as error:
                 if is_of_the_disk(error):
                     raise
-                kept = {}
-        if not kept:
-            self._serve(draft, wanted=wanted, base=None, kept={})
-        return {table.full_name: own for table, own in holds.items()}
-
-    def _newest_files(self, table: Table, n: int) -> list[PartitionFile]:
-        return list(self.files_of(table).values())[-n:]
+        self._serve(draft, serving_sessions=serving_sessions, base=None, kept={})
 
     def _serve(
-        self,
-        draft: Path,
-        *,
-        wanted: Mapping[Table, Mapping[str, PartitionFile]],
-        base: Path | None,
-        kept: Mapping[Table, Mapping[str, str]],
+        self, draft: Path, *, serving_sessions: int, base: Path | None, kept: Mapping[Table, Sequence[str]]
     ) -> None:
-        """Make the served file, of tables `kept` from the rows of `base`, from which of them each comes."""
+        """Make the served file, of tables `kept` from the rows of `base` but for the partitions named."""
 
         def source_of(table: Table) -> str:
-            if table in wanted:
-                return self.rows_of(table, list(wanted[table].values()))
+            if table in LARGE_TABLES:
+                return self.rows_of(table, list(newest[table].values()))
             return f"{home}.{table.full_name} order by {', '.join(table.key)}"
 
+        newest = {table: dict(list(self.files_of(table).items())[-serving_sessions:]) for table in LARGE_TABLES}
         draft.unlink(missing_ok=True)
         draft.with_name(draft.name + ".wal").unlink(missing_ok=True)
         durability.announce("write", draft)
@@ -102,8 +90,18 @@ class Serving:
         try:
             # One transaction: committing each of some 250 statements by itself takes three times as long.
             self.connection.begin()
-            for table, before in kept.items():
-                self._carry_on(table, wanted[table], before)
+            for table, cuts in kept.items():
+                names = ", ".join(table.column_names)
+                if table in LARGE_TABLES:
+                    days = [date.fromisoformat(cut) for cut in cuts]
+                    fresh = [newest[table][day] for day in days if day in newest[table]]
+                    self._replace(
+                        table, "session_date = any($cuts)", days, f"select {names} from {self.rows_of(table, fresh)}"
+                    )
+                else:
+                    own = "year(session_date) = any($cuts)"
+                    rows = f"select {names} from {home}.{table.full_name} where {own} order by {', '.join(table.key)}"
+                    self._replace(table, own, [int(cut) for cut in cuts], rows)
             for statement in served_statements(source_of, carried=kept):
                 self.connection.execute(statement)
             self.connection.commit()
@@ -118,16 +116,12 @@ class Serving:
         self.connection.execute(f"use {home}")
         self.connection.execute("detach served")
 
-    def _carry_on(self, table: Table, now: Mapping[str, PartitionFile], before: Mapping[str, str]) -> None:
-        """Turn the rows of a served table into those wanted now: sessions that are gone or differ out, new ones in."""
-        gone = [day for day, sha256 in before.items() if day not in now or now[day].sha256 != sha256]
-        fresh = [file for day, file in now.items() if before.get(day) != file.sha256]
-        if gone:
-            self.connection.execute(f"delete from served.{table.full_name} where session_date = any(?::date[])", [gone])
-        if fresh:
-            names = ", ".join(table.column_names)
+    def _replace(self, table: Table, where: str, cuts: Sequence[date | int], rows: str) -> None:
+        """Put rows in the place of those that a served table has of the cuts."""
+        if cuts:
+            self.connection.execute(f"delete from served.{table.full_name} where {where}", {"cuts": cuts})
             self.connection.execute(
-                f"insert into served.{table.full_name} select {names} from {self.rows_of(table, fresh)}"
+                f"insert into served.{table.full_name} {rows}", {"cuts": cuts} if "$cuts" in rows else None
             )
 
 

@@ -1,3 +1,4 @@
+import hashlib
 from datetime import date, datetime
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import polars as pl
 import pytest
 
 from flows.docs import data_dictionary
+from flows.partition_files import LARGE_TABLES
 from flows.served_database import named_query, query_published
 from flows.warehouse import Warehouse
 from transforms.errors import DataError, SchemaMismatch
@@ -138,33 +140,51 @@ def test_only_the_newest_sessions_of_quotes_are_served(warehouse, tmp_path):
     assert served["session_date"].to_list() == [date(2024, 2, 5), date(2024, 2, 6)]
 
 
+def hashes(warehouse: Warehouse, *, serving_sessions: int) -> dict[str, dict[str, str]]:
+    """What a served file would be built from now: a hash of each partition's rows."""
+    found: dict[str, dict[str, str]] = {}
+    for table, cut in warehouse.all_partitions():
+        rows = warehouse.read_partition(table, cut).write_csv()
+        found.setdefault(table.full_name, {})[cut] = hashlib.sha256(rows.encode()).hexdigest()
+    for table in LARGE_TABLES:
+        found[table.full_name] = dict(sorted(found.get(table.full_name, {}).items())[-serving_sessions:])
+    return found
+
+
 def test_a_file_carried_on_holds_what_one_made_anew_holds(warehouse, tmp_path):
-    """A session slides out of the window, one comes in, one is restated, and a small table changes."""
+    """A session slides out of the window, one comes in, one is restated, a year changes, one goes and one comes."""
     write_quotes(warehouse, 1, 2, 5, 6, 7, 8)
-    warehouse.write_changes(LEVELS, levels((date(2024, 2, 1), 14.0)))
+    old = [(date(year, 2, 1), 14.0) for year in (2019, 2020, 2021, 2022, 2023)]
+    warehouse.write_changes(LEVELS, levels(*old))
     base, carried, anew = (tmp_path / f"{name}.duckdb" for name in ("base", "carried", "anew"))
-    held = warehouse.build_served(base, serving_sessions=6)
+    held = hashes(warehouse, serving_sessions=6)
+    warehouse.build_served(base, serving_sessions=6)
     write_quotes(warehouse, 9)
     write_quotes(warehouse, 5, bid=3.0)
-    warehouse.write_changes(LEVELS, levels((date(2024, 2, 1), 15.0), (date(2024, 2, 2), 16.0)))
-    now = warehouse.build_served(carried, serving_sessions=6, base=base, held=held)
-    assert now == warehouse.build_served(anew, serving_sessions=6)
+    changed = [(date(2023, 2, 1), 15.0), (date(2023, 2, 2), 16.0), (date(2024, 2, 2), 17.0)]
+    warehouse.write_changes(LEVELS, levels(*old[1:-1], *changed))
+    now = hashes(warehouse, serving_sessions=6)
+    warehouse.build_served(carried, serving_sessions=6, base=base, held=held, now=now)
+    warehouse.build_served(anew, serving_sessions=6)
     assert content(carried) == content(anew) != content(base)
     assert list(now["core.option_quote"]) == [f"2024-02-0{day}" for day in (2, 5, 6, 7, 8, 9)]
+    assert sorted(now["core.index_level"]) == ["2020", "2021", "2022", "2023", "2024"]
 
 
 def test_rows_of_the_base_are_what_is_carried_on_and_a_damaged_base_is_not(warehouse, tmp_path):
     write_quotes(warehouse, 1, 2, 5)
     base, draft = tmp_path / "base.duckdb", tmp_path / "draft.duckdb"
-    held = warehouse.build_served(base, serving_sessions=6)
+    warehouse.build_served(base, serving_sessions=6)
     with duckdb.connect(str(base)) as connection:
         connection.execute("update core.option_quote set bid = 7 where session_date = '2024-02-02'")
+    held = hashes(warehouse, serving_sessions=6)
     write_quotes(warehouse, 6)
+    now = hashes(warehouse, serving_sessions=6)
     bids = "select distinct bid from core.option_quote order by bid"
-    warehouse.build_served(draft, serving_sessions=6, base=base, held=held)
+    warehouse.build_served(draft, serving_sessions=6, base=base, held=held, now=now)
     assert query_published(draft, bids)["bid"].to_list() == [1.0, 7.0]
     base.write_bytes(base.read_bytes()[: base.stat().st_size // 2])
-    warehouse.build_served(draft, serving_sessions=6, base=base, held=held)
+    warehouse.build_served(draft, serving_sessions=6, base=base, held=held, now=now)
     assert query_published(draft, bids)["bid"].to_list() == [1.0]
 
 

@@ -68,5 +68,6 @@ def dislocation_daily(
         standing = rows.filter(pl.col(name).is_not_null()).select(
             "session_date", share_strictly_below(pl.col(name), window=window).alias(f"{name}_percentile_252d")
         )
-        rows = rows.join(standing, on="session_date", how="left", validate="1:1")
+        # A join need not keep the order that the next percentile is read in.
+        rows = rows.join(standing, on="session_date", how="left", validate="1:1", maintain_order="left")
     return rows.select(DISLOCATION_DAILY.column_names).sort("session_date")
