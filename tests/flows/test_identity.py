@@ -29,6 +29,7 @@ from tests.flows.small_home import (
     zeroed,
 )
 from tests.remembered import remembered
+from tests.shuffled_rows import shuffled_rows
 from tests.slow import SLOW
 from tests.small_market import SmallMarket, chain_file, settle, small_market, vx_file
 from transforms.schemas import TABLES
@@ -48,11 +49,15 @@ MARKET_TABLES = [table for table in TABLES if table.schema in {"feature", "mart"
 
 
 def build_elsewhere() -> None:
-    """Build in a process of its own what `base_home` is, of the files named last to first; print its threads."""
+    """Build in a process of its own what `base_home` is, of the files named last to first; print its threads.
+
+    Where Polars promises no order of joined or grouped rows, they come in none.
+    """
     home = new_home(Path(sys.argv[1]))
-    import_paths(home, sorted(Path(sys.argv[2]).iterdir(), reverse=True))
-    for session in NIGHTS:
-        run_night(home, session)
+    with shuffled_rows(1):
+        import_paths(home, sorted(Path(sys.argv[2]).iterdir(), reverse=True))
+        for session in NIGHTS:
+            run_night(home, session)
     print(pl.thread_pool_size())
 
 
