@@ -59,18 +59,25 @@ def surface_nodes(slices: pl.LazyFrame) -> pl.LazyFrame:
         found = [smile.total_variance(k[:, None])[:, 0] for k in strikes]
         return pl.DataFrame(dict(zip(NODE_VARIANCES, found, strict=True))).to_struct("nodes")
 
-    fitted = slices.filter(
+    dtype = pl.Struct(dict.fromkeys(NODE_VARIANCES, pl.Float64()))
+    return (
+        _fitted(slices)
+        .select(
+            "session_date",
+            "root",
+            "expiration",
+            "time_to_expiry",
+            "forward",
+            pl.struct(SVI_COLUMNS).map_batches(variances, return_dtype=dtype).alias("nodes"),
+        )
+        .unnest("nodes")
+    )
+
+
+def _fitted(slices: pl.LazyFrame) -> pl.LazyFrame:
+    return slices.filter(
         pl.col("root").is_in(["SPX", "SPXW"]) & pl.col("svi_a").is_not_null() & (pl.col("time_to_expiry") > 0.0)
     )
-    dtype = pl.Struct(dict.fromkeys(NODE_VARIANCES, pl.Float64()))
-    return fitted.select(
-        "session_date",
-        "root",
-        "expiration",
-        "time_to_expiry",
-        "forward",
-        pl.struct(SVI_COLUMNS).map_batches(variances, return_dtype=dtype).alias("nodes"),
-    ).unnest("nodes")
 
 
 def surface_summary(slices: pl.LazyFrame, *, tenors: Sequence[int] = TENORS) -> pl.LazyFrame:
@@ -88,20 +95,23 @@ def surface_summary(slices: pl.LazyFrame, *, tenors: Sequence[int] = TENORS) -> 
         tenor (ACT/365); null where no slice lies on one side of it. A session without any smile has no rows.
     """
     columns = ("time_to_expiry", "forward", *NODE_VARIANCES)
-    nodes = surface_nodes(slices)
+    slice_key = ("session_date", "root", "expiration")
+    fitted = _fitted(slices)
     wanted = pl.LazyFrame({"tenor_days": list(tenors)}, schema={"tenor_days": pl.Int64})
     targets = (
-        nodes.select("session_date")
+        fitted.select("session_date")
         .unique()
         .join(wanted, how="cross")
         .with_columns((pl.col("tenor_days") / 365.0).alias("tenor_years"))
         .sort("tenor_years", "session_date")
     )
+    by_time = fitted.select(*slice_key, "time_to_expiry").sort("time_to_expiry", *slice_key)
     strategies: tuple[tuple[Literal["backward", "forward"], str], ...] = (("backward", "near"), ("forward", "far"))
     for strategy, side in strategies:
         targets = targets.join_asof(
-            nodes.sort("time_to_expiry", "session_date", "root", "expiration").select(
-                "session_date", *(pl.col(c).alias(f"{side}_{c}") for c in columns)
+            by_time.select(
+                "session_date",
+                *(pl.col(c).alias(f"{side}_{c}") for c in (*slice_key[1:], "time_to_expiry")),
             ),
             left_on="tenor_years",
             right_on=f"{side}_time_to_expiry",
@@ -109,6 +119,19 @@ def surface_summary(slices: pl.LazyFrame, *, tenors: Sequence[int] = TENORS) -> 
             strategy=strategy,
             coalesce=False,
             check_sortedness=False,
+        )
+    # Of some sixty slices a session only those around a tenor are solved for their 25-delta strikes.
+    sides = [
+        targets.select("session_date", *(pl.col(f"{side}_{c}").alias(c) for c in slice_key[1:]))
+        for _, side in strategies
+    ]
+    nodes = surface_nodes(fitted.join(pl.concat(sides), on=slice_key, how="semi"))
+    for _, side in strategies:
+        targets = targets.drop(f"{side}_time_to_expiry").join(
+            nodes.select("session_date", *(pl.col(c).alias(f"{side}_{c}") for c in (*slice_key[1:], *columns))),
+            on=["session_date", *(f"{side}_{c}" for c in slice_key[1:])],
+            how="left",
+            validate="m:1",
         )
     span = pl.col("far_time_to_expiry") - pl.col("near_time_to_expiry")
     share = pl.when(span > 0.0).then((pl.col("tenor_years") - pl.col("near_time_to_expiry")) / span).otherwise(0.0)
