@@ -17,6 +17,10 @@ GENESIS = "0" * 64
 NIGHTS = "nights"
 NOTES = "notes"
 LANDINGS = "landings"
+# Which file it is, its bytes, its time of change (ns).
+State = tuple[int, int, int]
+# The hash of the last line of a ledger, in the state of the file in which it was followed or written.
+_HEADS: dict[Path, tuple[State | None, str]] = {}
 
 
 def append_entry(home: Home, ledger: str, entry: dict[str, Any]) -> str:
@@ -46,6 +50,7 @@ def append_entries(home: Home, ledger: str, new: Sequence[dict[str, Any]]) -> li
         lines.append(json.dumps({**body, "hash": previous}, sort_keys=True))
         hashes.append(previous)
     append_line(path, "\n".join(lines).encode())
+    _HEADS[path] = _state(path), previous
     return hashes
 
 
@@ -65,14 +70,15 @@ def each_entry(home: Home, ledger: str) -> Iterator[dict[str, Any]]:
     path = _path(home, ledger)
     if not path.exists():
         return
-    previous = GENESIS
+    previous, state = GENESIS, _state(path)
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.endswith(b"\n"):
-                return
+                break
             entry = _sound_entry(path, number, line, previous)
             previous = entry["hash"]
             yield entry
+    _HEADS[path] = state, previous
 
 
 def _sound_entry(path: Path, number: int, line: bytes, previous: str) -> dict[str, Any]:
@@ -105,11 +111,24 @@ def entries_until(home: Home, ledger: str, line_hash: str) -> list[dict[str, Any
 
 
 def head(home: Home, ledger: str) -> str:
-    """Return the hash of a ledger's last line; GENESIS if it is empty."""
-    newest = GENESIS
-    for entry in each_entry(home, ledger):
-        newest = entry["hash"]
-    return newest
+    """Return the hash of a ledger's last line; GENESIS if it is empty.
+
+    The chain is followed from its beginning unless this process has followed or written the file as it is now.
+    """
+    path = _path(home, ledger)
+    known = _HEADS.get(path)
+    if known is None or known[0] != _state(path):
+        for _ in each_entry(home, ledger):
+            pass
+        known = _HEADS.get(path)
+    return known[1] if known and path.exists() else GENESIS
+
+
+def _state(path: Path) -> State | None:
+    if not path.exists():
+        return None
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _hash(body: dict[str, Any]) -> str:

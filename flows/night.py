@@ -5,6 +5,7 @@ caller holds the home's lock over all of them.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -268,7 +269,7 @@ def run_nights(home: Home, *, asked: date | None, settings: Settings, now: datet
     def due(warehouse: Warehouse) -> list[date]:
         return due_sessions(home, warehouse, asked=asked, settings=settings, now=now)
 
-    return _run(home, record, choose=due, settings=settings, now=now, stages=stages, notes=notes)
+    return _run(home, record, choose=due, settings=settings, now=now, stages=stages, notes=notes, keep_open=True)
 
 
 def run_range(
@@ -316,26 +317,33 @@ def _run(
     now: datetime,
     stages: Stages,
     notes: list[str],
+    keep_open: bool = False,
 ) -> NightResult:
+    """Run the stages over the sessions that `choose` gives.
+
+    DuckDB writes a warehouse out whenever the last connection to it is closed, which every stage would do; `keep_open`
+    has it done once, for the memory that its pages take meanwhile.
+    """
     try:
-        with record.stage("ingest"):
-            ingested = stages.ingest(home.root, None)
-        record.rows["ingest"] = sum(outcome.n_loaded for outcome in ingested.files)
-        with Warehouse(home.warehouse) as warehouse:
-            sessions = choose(warehouse)
-        with record.stage("analyze"):
-            record.rows["analyze"] = len(stages.analyze(home.root, sessions))
-        with record.stage("validate"):
-            verdicts = stages.validate(home.root, sessions)
-        with record.stage("evaluate"):
-            missing = stages.evaluate(home.root, sessions)
-        result = _result(sessions, verdicts, missing, ingested=ingested, notes=notes)
-        record.session_date = sessions[-1] if sessions else None
-        lacking = result.status in {"degraded", "refused"}
-        finish_record(home, record, outcome="degraded" if lacking else "published", now=now)
-        with record.stage("publish"):
-            outcomes = {day: verdict.outcome for day, verdict in verdicts.items()}
-            result.publication = stages.publish(home.root, sessions, outcomes, now)
+        with Warehouse(home.warehouse) if keep_open else nullcontext():
+            with record.stage("ingest"):
+                ingested = stages.ingest(home.root, None)
+            record.rows["ingest"] = sum(outcome.n_loaded for outcome in ingested.files)
+            with Warehouse(home.warehouse) as warehouse:
+                sessions = choose(warehouse)
+            with record.stage("analyze"):
+                record.rows["analyze"] = len(stages.analyze(home.root, sessions))
+            with record.stage("validate"):
+                verdicts = stages.validate(home.root, sessions)
+            with record.stage("evaluate"):
+                missing = stages.evaluate(home.root, sessions)
+            result = _result(sessions, verdicts, missing, ingested=ingested, notes=notes)
+            record.session_date = sessions[-1] if sessions else None
+            lacking = result.status in {"degraded", "refused"}
+            finish_record(home, record, outcome="degraded" if lacking else "published", now=now)
+            with record.stage("publish"):
+                outcomes = {day: verdict.outcome for day, verdict in verdicts.items()}
+                result.publication = stages.publish(home.root, sessions, outcomes, now)
     except Exception as error:
         _record_failure(home, record, error=error, now=now)
         raise

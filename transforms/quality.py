@@ -73,6 +73,8 @@ def snapshot_summary(quotes: pl.DataFrame) -> pl.DataFrame:
         by expiration, because a chain that is delivered again for the next session has lost the series
         expired since.
     """
+    if quotes.is_empty():
+        return pl.DataFrame(schema=SUMMARY_SCHEMA)
     two_sided = (pl.col("bid") > 0) & (pl.col("ask") > 0)
     bid, ask = pl.col("bid"), pl.col("ask")
     counts = quotes.group_by(SNAPSHOT_KEY).agg(

@@ -48,7 +48,8 @@ class TradingCalendar:
 
     def is_early_close(self, day: date) -> bool:
         """Return whether the session `day` closes at 13:00."""
-        return bool(np.isin(np.datetime64(day), self.early_closes))
+        index = int(np.searchsorted(self.early_closes, np.datetime64(day)))
+        return index < len(self.early_closes) and bool(self.early_closes[index] == np.datetime64(day))
 
     def on_or_before(self, day: date) -> date:
         """Return the last session not after `day`.
