@@ -20,6 +20,7 @@ from flows.home import Home, prepare_home
 from flows.internal_tables import NIGHT_SCHEMA
 from flows.partition_files import LARGE_TABLES
 from flows.publication import Publication, publish_changes
+from flows.served_record import RECORD_FILE
 from flows.settings import read_settings
 from flows.warehouse import Warehouse
 from tests.reliability.numbered_nights import SESSION, Sighting, first_row, numbered_column
@@ -63,8 +64,10 @@ class Publisher:
     def publish(self, number: int) -> Publication:
         """Give every row of every table the number, and publish.
 
-        alvh.duckdb is made of all tables every time; parquet only of what is dirty: one table in turn, to save time.
+        Parquet is made only of what is dirty: one table in turn, to save time. So alvh.duckdb, carried on, would keep
+        the rows of the others; without its record it is made of all tables.
         """
+        (self.home.staging / RECORD_FILE).unlink(missing_ok=True)
         with self.warehouse.transaction():
             for table in TABLES:
                 self._write(table, number)
