@@ -31,7 +31,7 @@ from transforms.book.state import Book, book_from_json, book_json
 from transforms.book.step import Settlement
 from transforms.book.tail_rows import tail_rows
 from transforms.engines.offers.package import Terms
-from transforms.engines.priced_chain import priced_chain
+from transforms.engines.priced_chain import ANALYZED, QUOTE_KEY, QUOTED, priced_chain
 from transforms.engines.vix_curve import VixCurve
 from transforms.rules import BY_NAME as RULES
 from transforms.rules.decision_rows import decision_leg_rows, decision_rows, limit_slack_rows
@@ -287,9 +287,10 @@ def session_inputs(night: date, held: Collection[date], settings: Settings, *, i
     layers = inputs.rows.of(RATIO_SPREAD_CANDIDATE, night)
     candidates = [condors["expiration"], layers["expiration"], layers["far_expiration"].drop_nulls()]
     expirations = set(held).union(*candidates)
-    slices, quotes, analytics = (
-        inputs.rows.of_expirations(table, night, expirations) for table in (SLICE, OPTION_QUOTE, OPTION_ANALYTICS)
-    )
+    read = inputs.rows.of_expirations
+    slices = read(SLICE, night, expirations)
+    quotes = read(OPTION_QUOTE, night, expirations, columns=[*QUOTE_KEY, *QUOTED])
+    analytics = read(OPTION_ANALYTICS, night, expirations, columns=[*QUOTE_KEY, *ANALYZED])
     settles = inputs.rows.of(FUTURES_SETTLEMENT, night).select("expiration", "settle").sort("expiration")
     return SessionInputs(
         session_date=night,

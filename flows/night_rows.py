@@ -31,21 +31,26 @@ class NightRows:
             held = self._rows[table] = {day: found.get((day,), table.empty()) for day in ahead}
         return held[night]
 
-    def of_expirations(self, table: Table, night: date, expirations: Collection[date]) -> pl.DataFrame:
-        """Return a table's rows of some expirations of a night, sorted by its key."""
+    def of_expirations(
+        self, table: Table, night: date, expirations: Collection[date], *, columns: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """Return a table's rows of some expirations of a night (of them some columns), sorted by its key."""
+        names = list(columns or table.column_names)
         if not expirations:
-            return table.empty()
-        rows = self._of_file(table, night) if table in LARGE_TABLES else self.of(table, night)
+            return table.empty().select(names)
+        rows = self._of_file(table, night, names) if table in LARGE_TABLES else self.of(table, night).select(names)
         return rows.filter(pl.col("expiration").is_in(list(expirations)))
 
-    def _of_file(self, table: Table, night: date) -> pl.DataFrame:
+    def _of_file(self, table: Table, night: date, names: list[str]) -> pl.DataFrame:
         held = self._files.get(table, {})
         if night not in held:
             ahead = self._ahead(night)
             found = self._warehouse.files_of(table, sessions=ahead)
             held = self._files[table] = {day: found.get(day) for day in ahead}
         record = held[night]
-        return table.empty() if record is None else read_partition(self._warehouse.partitions, record)
+        if record is None:
+            return table.empty().select(names)
+        return read_partition(self._warehouse.partitions, record, columns=names)
 
     def _ahead(self, night: date) -> list[date]:
         return [day for day in self._nights if day >= night][:NIGHTS_READ_TOGETHER] or [night]
