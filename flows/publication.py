@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import ledger
+from flows.calendar import trading_calendar
 from flows.durability import DRAFT_SUFFIX, announce, move_file, remove_file, replace_file, sync_folder
 from flows.home import Home, locked
 from flows.partition_files import LARGE_TABLES, PartitionFile
@@ -301,7 +302,9 @@ def read_manifest(published: Path, session: date) -> dict[str, Any]:
     if not path.exists():
         nights = published_nights(published)
         beside = f"the published nights run from {nights[0]} to {nights[-1]}" if nights else "no night is published"
-        raise DataError(f"no night of {session} is published; {beside}. Run `alvh run --date {session}`")
+        has_session = trading_calendar().is_session(session)
+        remedy = f"Run `alvh run --date {session}`" if has_session else "New York did not trade on that day"
+        raise DataError(f"no night of {session} is published; {beside}. {remedy}")
     manifest: dict[str, Any] = json.loads(path.read_text())
     return manifest
 

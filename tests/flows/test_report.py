@@ -209,6 +209,8 @@ def test_the_command_makes_a_missing_page_and_locks_only_to_write(home: Home) ->
     assert publish_page(home, None, now=LATER)["session_date"] == str(NIGHTS[-1])
     with pytest.raises(DataError, match=r"no night of 2023-12-29 is published; the published nights run from"):
         publish_page(home, date(2023, 12, 29), now=LATER)
+    with pytest.raises(DataError, match=r"New York did not trade on that day$"):
+        publish_page(home, date(2024, 2, 24), now=LATER)
 
 
 def test_the_page_of_a_night_costs_less_than_a_second(rich_home: Home) -> None:
