@@ -21,7 +21,7 @@ import numpy.typing as npt
 import polars as pl
 from scipy.signal import lfilter
 
-from benchmarks.claim_power_page import draw, page
+from benchmarks.claim_power_page import FIXED_CONTRACTS, REDRAWN, draw, page
 from benchmarks.interval_methods import Interval, mean_intervals, median_intervals
 from benchmarks.planted_market import ExpectedProfit, PlantedMarket, planted_market, state_features
 from transforms.evidence.bootstrap import automatic_block_length
@@ -42,8 +42,12 @@ EVENTS = (20, 40, 80, 160)
 N_FITTED, FIRST_FITTED = 500, 100_001
 POSITIVE = Claimed(low=0.0)
 BAND = Claimed(0.60, 0.80)
-# Contracts of the layer for one condor: a little above a quarter of the book's margin.
+# The layer's part of the margin of the book of both engines: a third of the condor's (rule layer_share: 0.30 to 0.40).
+LAYER_SHARE = 0.25
+# Layers for one condor where their number is fixed: the layer's part is then a third at first, and falls as spot rises.
 LAYERS = 5.0
+# Paths whose sessions are redrawn, and how many sessions in a row: a month.
+N_REDRAWN, MONTH = 40, 21
 CONDOR_SHARPE = 0.5
 WINDOW_SESSIONS = 10
 HALF_LIFE = 30.0
@@ -79,45 +83,18 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Steady:
-    """Takes regimes of volatility out of unexpected returns: what is left has mean 0 and deviation 1 in every state.
-
-    variance and mean: coefficients on the features of the state, of the squared return and of the return over its
-    deviation. lowest: least variance that a state is taken to have, a twentieth of that over all time. scale: deviation
-    of what is left.
-    """
-
-    variance: Floats
-    mean: Floats
-    lowest: float
-    scale: float
-
-    @classmethod
-    def fitted(cls, surprise: Floats, features: Floats) -> "Steady":
-        """Return the two-step least-squares fit on unexpected returns."""
-        variance = np.linalg.lstsq(features, surprise**2, rcond=None)[0]
-        lowest = 0.05 * float(surprise.var())
-        scaled = surprise / np.sqrt(np.maximum(features @ variance, lowest))
-        mean = np.linalg.lstsq(features, scaled, rcond=None)[0]
-        return cls(np.asarray(variance), np.asarray(mean), lowest, float((scaled - features @ mean).std()))
-
-    def returns(self, surprise: Floats, features: Floats) -> Floats:
-        """Return unexpected returns in units of their deviation given the state."""
-        scaled = surprise / np.sqrt(np.maximum(features @ self.variance, self.lowest))
-        return np.asarray((scaled - features @ self.mean) / self.scale)
-
-
-@dataclass(frozen=True)
 class Fitted:
     """What is known from paths that are not judged, of the condor and of both engines.
 
-    expected: expected P&L given the state. deviations: of a session's unexpected return, over all time. steady: how it
-    becomes a return of one deviation in every state. condor_mean: mean return of the condor.
+    expected: expected P&L given the state. deviations, fixed_deviations: of a session's unexpected return of the condor
+    and of both, over all time, at a fixed part of the margin and at fixed contracts. redrawn: unexpected returns at
+    fixed contracts, (sessions, 2), of mean 0 and deviation 1 to rounding. condor_mean: mean return of the condor.
     """
 
     expected: ExpectedProfit
-    deviations: tuple[float, float]
-    steady: tuple[Steady, Steady]
+    deviations: Floats
+    fixed_deviations: Floats
+    redrawn: Floats
     condor_mean: float
 
 
@@ -125,25 +102,42 @@ def fitted(n_paths: int = N_FITTED) -> Fitted:
     """Return the fit on some paths."""
     markets = [planted_market(FIRST_FITTED + number, SESSIONS[-1]) for number in range(n_paths)]
     expected = ExpectedProfit.fitted(markets)
-    surprises = zip(*(condor_and_both(market, expected) for market in markets), strict=True)
-    features = np.concatenate([state_features(market) for market in markets])
-    condor, both = (np.concatenate(own) for own in surprises)
+    surprises = np.concatenate([condor_and_both(market, expected, LAYER_SHARE) for market in markets])
+    fixed = np.concatenate([condor_and_both(market, expected, share_of_layers(market)) for market in markets])
+    redrawn = fixed[: N_REDRAWN * SESSIONS[-1]]
     returns = np.concatenate([market.condor / market.margin_condor for market in markets])
     return Fitted(
         expected,
-        deviations=(float(condor.std()), float(both.std())),
-        steady=(Steady.fitted(condor, features), Steady.fitted(both, features)),
+        deviations=surprises.std(axis=0),
+        fixed_deviations=fixed.std(axis=0),
+        redrawn=(redrawn - redrawn.mean(axis=0)) / redrawn.std(axis=0),
         condor_mean=float(returns.mean()),
     )
 
 
-def condor_and_both(market: PlantedMarket, expected: ExpectedProfit) -> tuple[Floats, Floats]:
-    """Return the unexpected return on margin a session of the condor and of the book of both engines."""
+def share_of_layers(market: PlantedMarket) -> Floats:
+    """Return the part of the book's margin that a fixed number of layers takes, each session."""
+    layers = LAYERS * market.margin_layer
+    return np.asarray(layers / (market.margin_condor + layers))
+
+
+def condor_and_both(market: PlantedMarket, expected: ExpectedProfit, layer_share: float | Floats) -> Floats:
+    """Return the unexpected return on margin of the condor and of the book of both engines, (sessions, 2)."""
     features = state_features(market)
     condor = market.condor / market.margin_condor - features @ expected.condor
     layer = market.layer / market.margin_layer - features @ expected.layer
-    share = market.margin_condor / (market.margin_condor + LAYERS * market.margin_layer)
-    return condor, share * condor + (1.0 - share) * layer
+    return np.stack([condor, (1.0 - layer_share) * condor + layer_share * layer], axis=1)
+
+
+def months(pool: Floats, rng: np.random.Generator) -> Floats:
+    """Return as many sessions as a market has, in months drawn from around the circle of a pool, each alike likely.
+
+    What holds over the pool is the truth of such a series: it is stationary, and no month remembers another.
+    """
+    n = SESSIONS[-1]
+    starts = rng.integers(0, len(pool), size=math.ceil(n / MONTH))
+    rows = (starts[:, None] + np.arange(MONTH)).ravel()[:n]
+    return np.asarray(pool[rows % len(pool)])
 
 
 def judge(
@@ -156,27 +150,30 @@ def judge(
     return Judged(name, size, planted, is_true, estimate.n, verdict)
 
 
-def judged_series(market: PlantedMarket, fit: Fitted, *, key: str) -> Iterator[Judged]:
+def judged_series(market: PlantedMarket, fit: Fitted, rng: np.random.Generator, *, key: str) -> Iterator[Judged]:
     """Yield the claims about daily P&L: a mean over chosen sessions, a paired difference."""
     features = state_features(market)
     profit = (market.layer - market.layer_theta) / market.margin_layer - features @ fit.expected.layer_on_falls
     fall = market.is_fall.astype(np.float64)
-    surprise = condor_and_both(market, fit.expected)
-    # In units of the deviation given the state, and of that over all time.
-    surprises = {
-        "paired difference": [one.returns(own, features) for one, own in zip(fit.steady, surprise, strict=True)],
-        "paired difference, over all time": [
-            own / deviation for own, deviation in zip(surprise, fit.deviations, strict=True)
-        ],
+    # In units of the deviation over all time, with what is planted beyond the condor's Sharpe ratio.
+    pairs: dict[str, tuple[Floats, tuple[float, ...]]] = {
+        "paired difference": (
+            condor_and_both(market, fit.expected, LAYER_SHARE) / fit.deviations,
+            (0.0, 0.125, 0.25),
+        ),
+        FIXED_CONTRACTS: (
+            condor_and_both(market, fit.expected, share_of_layers(market)) / fit.fixed_deviations,
+            (0.0,),
+        ),
+        REDRAWN: (months(fit.redrawn, rng), (0.0,)),
     }
     for size in SESSIONS:
         for planted in (0.0, 0.002, 0.004):
             observed = mean_where(profit[:size] + planted, fall[:size])
             yield judge(observed, POSITIVE, sort="series", name="mean of a series", size=size, planted=planted, key=key)
-        for name, (of_condor, of_both) in surprises.items():
-            for planted in (0.0, 0.25, 0.5):
-                sharpe = np.array([CONDOR_SHARPE, CONDOR_SHARPE + planted])
-                returns = np.stack([of_condor, of_both], axis=1)[:size] + sharpe / ROOT_YEAR
+        for name, (surprise, gains) in pairs.items():
+            for planted in gains:
+                returns = surprise[:size] + np.array([CONDOR_SHARPE, CONDOR_SHARPE + planted]) / ROOT_YEAR
                 yield judge(
                     sharpe_gain(returns), POSITIVE, sort="series", name=name, size=size, planted=planted, key=key
                 )
@@ -311,7 +308,7 @@ def judged_variants(rng: np.random.Generator, *, key: str) -> Iterator[Judged]:
 
 def held_truths(market: PlantedMarket, fit: Fitted, rng: np.random.Generator, *, key: str) -> Iterator[Held]:
     """Yield which intervals hold a known mean or median."""
-    surprise, _ = condor_and_both(market, fit.expected)
+    surprise = condor_and_both(market, fit.expected, LAYER_SHARE)[:, 0]
     raw = market.condor / market.margin_condor
     shocks = rng.standard_normal(1_500)
     samples: list[tuple[str, Floats, float]] = [("P&L of the condor, unpredicted", surprise, 0.0)]
@@ -341,9 +338,9 @@ def simulation(number: int, fit: Fitted) -> tuple[list[Judged], list[Held]]:
     """Return everything judged on the samples of one number."""
     market = planted_market(number, SESSIONS[-1])
     key = str(number)
-    streams = [np.random.default_rng((number, stream)) for stream in range(6)]
+    streams = [np.random.default_rng((number, stream)) for stream in range(7)]
     verdicts = [
-        *judged_series(market, fit, key=key),
+        *judged_series(market, fit, streams[6], key=key),
         *judged_ratio(streams[0], key=key),
         *judged_events(streams[1], key=key),
         *judged_windows(market, streams[2], key=key),

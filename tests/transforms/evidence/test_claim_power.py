@@ -2,12 +2,25 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from benchmarks.claim_power import Fitted, Judged, condor_and_both, fitted, rates, simulation
+from benchmarks.claim_power import (
+    LAYER_SHARE,
+    MONTH,
+    SESSIONS,
+    Fitted,
+    Judged,
+    condor_and_both,
+    fitted,
+    months,
+    rates,
+    simulation,
+)
 from benchmarks.claim_power_page import HIGHEST_FALSE, LOWEST_TRUE, SHOWN, worst_false
 from benchmarks.planted_market import planted_market
 from tests.slow import SLOW
+from transforms.evidence.claims.risk_adjusted_return import sharpe_gain
 
 N_SAMPLES = 500 if SLOW else 5
 N_FITTED = 500 if SLOW else 4
@@ -48,9 +61,30 @@ def test_a_true_claim_is_never_judged_the_other_way_round_at_these_sizes(verdict
 
 def test_what_the_state_predicts_is_gone_from_the_planted_series(fit: Fitted) -> None:
     market = planted_market(7, 1_000)
-    condor, both = condor_and_both(market, fit.expected)
-    for series in (condor, both):
+    for series in condor_and_both(market, fit.expected, LAYER_SHARE).T:
         assert abs(series.mean()) < 4.0 * series.std() / math.sqrt(len(series))
+
+
+def test_a_sharpe_gain_planted_at_nothing_is_nothing_in_windows_too(fit: Fitted) -> None:
+    gains = []
+    for number in range(1, (250 if SLOW else 10) + 1):
+        market = planted_market(number, SESSIONS[1])
+        surprise = condor_and_both(market, fit.expected, LAYER_SHARE) / fit.deviations
+        observed = sharpe_gain(surprise)
+        gains.append(float(observed.statistic(observed.rows.mean(axis=0))))
+    assert abs(np.mean(gains)) < 4.0 * np.std(gains) / math.sqrt(len(gains))
+
+
+def test_months_redrawn_come_from_a_pool_over_which_the_gain_is_nothing(fit: Fitted) -> None:
+    observed = sharpe_gain(fit.redrawn)
+    assert float(observed.statistic(observed.rows.mean(axis=0))) == pytest.approx(0.0, abs=1e-9)
+    # Rows that number themselves show which were drawn: months in their order, around the end of the pool too.
+    numbered = np.arange(50.0)[:, None].repeat(2, axis=1)
+    drawn = months(numbered, np.random.default_rng(1))[:, 0]
+    assert len(drawn) == SESSIONS[-1]
+    steps = np.diff(drawn) % 50.0
+    assert (np.delete(steps, slice(MONTH - 1, None, MONTH)) == 1.0).all()
+    assert set(drawn) == set(range(50))
 
 
 def test_a_longer_market_begins_like_a_shorter_one() -> None:
