@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# A test run starts some fifty Pythons. Where the shell forbids to keep bytecode each compiles anew what it imports:
+# 4 seconds for Great Expectations, 2 for Prefect's server.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: install demo test lint types docs docs-site wheel clean
 
