@@ -49,6 +49,8 @@ class Server:
             "PREFECT_HOME": str(self.folder),
             "PREFECT_API_URL": self.url,
             "PYTHONPATH": str(CHECKOUT),
+            # A worker asks for work every 10 seconds by default, for which a test would wait.
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
         }
 
     def start(self, home: Path) -> None:

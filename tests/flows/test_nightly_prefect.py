@@ -21,7 +21,7 @@ SATURDAY = date(2024, 2, 17)
 STAGES = ("ingest", "analyze", "validate", "evaluate", "publish")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with shared_server(tmp_path_factory) as server:
         yield server
