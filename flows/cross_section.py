@@ -193,8 +193,10 @@ def _session_inputs(
 ) -> Iterator[SessionInputs]:
     files = warehouse.files_of(OPTION_QUOTE, sessions=sessions)
     rates = warehouse.read(TREASURY_RATE)
-    levels = warehouse.read(INDEX_LEVEL).partition_by("session_date", as_dict=True)
-    futures = warehouse.read(FUTURES_SETTLEMENT).partition_by("session_date", as_dict=True)
+    # A frame a session of all of history would take longer than a night's pricing.
+    wanted = pl.col("session_date").is_in(list(sessions))
+    levels = warehouse.read(INDEX_LEVEL).filter(wanted).partition_by("session_date", as_dict=True)
+    futures = warehouse.read(FUTURES_SETTLEMENT).filter(wanted).partition_by("session_date", as_dict=True)
     accounts = warehouse.read(ACCOUNT_STATE)
     by_night = settings_by_night(warehouse, sessions, settings)
     for session in sorted(sessions):
