@@ -21,7 +21,7 @@ from flows.night import NightResult
 from flows.object_store import open_store
 from flows.settings import Settings
 from tests.flows.s3_server import s3_bucket
-from tests.flows.small_home import snapshot_hashes
+from tests.flows.small_home import built_once, snapshot_hashes
 from tests.slow import SLOW
 from tests.small_market import SmallMarket, small_market
 from transforms.sessions import TradingCalendar
@@ -82,11 +82,12 @@ def backfilled(home: Home, runner: Runner, *, progress: Progress | None = None) 
 
 @pytest.fixture(scope="module")
 def alone(market: SmallMarket, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """The range backfilled in one process."""
-    home = delivered(market, tmp_path_factory.mktemp("alone") / "home")
-    result = backfilled(home, InProcess())
-    assert len(result.sessions) == 6
-    return home
+    """The range backfilled in one process, once a test run. Not to be changed."""
+    with built_once(tmp_path_factory, "alone") as (folder, fresh):
+        if fresh:
+            result = backfilled(delivered(market, folder / "home"), InProcess())
+            assert len(result.sessions) == 6
+    return Home(folder / "home")
 
 
 def test_two_processes_make_the_bytes_of_one(
