@@ -84,7 +84,7 @@ def gather_evidence(
         If no night has been run.
     """
     with Warehouse(home.warehouse) as warehouse:
-        sessions = sorted(warehouse.read_meta("meta.night")["session_date"].to_list())
+        sessions = sorted(warehouse.read_meta("meta.night", ["session_date"])["session_date"].to_list())
         if not sessions:
             raise DataError(f"{home.root} has no nights to replay; run `alvh backfill` or `alvh run` first")
         replay = _replay(warehouse, sessions, _variants(settings, disputed=disputed), settings, progress=progress)

@@ -68,7 +68,7 @@ def analyze_sessions(
 
     A cross-section made by other code than today's stays as it is until its session is run again.
     """
-    nights = set(warehouse.read_meta("meta.night")["session_date"].to_list())
+    nights = set(warehouse.read_meta("meta.night", ["session_date"])["session_date"].to_list())
     stale = {day for table in PRICED_FROM for day in warehouse.dirty_sessions(table)} & nights
     due = sorted({*sessions, *stale})
     priced = price_sessions(

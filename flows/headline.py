@@ -65,7 +65,9 @@ def restore_nights(warehouse: Warehouse, recorded: dict[date, str]) -> None:
 
 def settings_by_night(warehouse: Warehouse, nights: Iterable[date], settings: Settings) -> dict[date, Settings]:
     """Return the settings each night was run with; `settings` for one that was not run yet."""
-    recorded = dict(warehouse.read_meta("meta.night").select("session_date", "settings").iter_rows())
+    nights = sorted(nights)
+    rows = warehouse.read_meta("meta.night", ["session_date", "settings"], sessions=nights)
+    recorded = dict(rows.select("session_date", "settings").iter_rows())
     parsed: dict[str, Settings] = {}
     found = {}
     for night in nights:

@@ -4,6 +4,7 @@ Stages are separate so that each can be a task: every one opens the warehouse it
 caller holds the home's lock over all of them.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from flows.home import Home
 from flows.intake import Ingested, ingest_inbox, ingest_paths
 from flows.journal import load_journal
 from flows.map_sessions import InProcess, Progress, Runner
+from flows.memory import give_back
 from flows.publication import Publication, newest_core_session, publish_changes, published_nights
 from flows.published_copy import copy_published
 from flows.runs import RunRecord, close_run, open_run, record_outcome
@@ -167,7 +169,7 @@ def analyze(
 def validate(home: Home, *, settings: Settings, sessions: Sequence[date]) -> dict[date, Validation]:
     """Judge the data of the sessions, and again that of every earlier night whose data have changed since."""
     with Warehouse(home.warehouse) as warehouse:
-        nights = set(warehouse.read_meta("meta.night")["session_date"].to_list())
+        nights = set(warehouse.read_meta("meta.night", ["session_date"])["session_date"].to_list())
         return validate_nights(
             warehouse, sessions=sessions, nights=sorted(nights), settings=settings, calendar=trading_calendar()
         )
@@ -193,7 +195,7 @@ def _judge_nights(home: Home, warehouse: Warehouse, *, settings: Settings, sessi
     Returns the nights whose headline changed.
     """
     add_nights(warehouse, sessions, settings=settings)
-    nights = warehouse.read_meta("meta.night")["session_date"].to_list()
+    nights = warehouse.read_meta("meta.night", ["session_date"])["session_date"].to_list()
     step_nights(
         warehouse,
         settings=settings_by_night(warehouse, nights, settings),
@@ -208,17 +210,24 @@ def _judge_nights(home: Home, warehouse: Warehouse, *, settings: Settings, sessi
 
 def _record_nights(home: Home, warehouse: Warehouse) -> None:
     """Append to the ledger the nights whose settings or decisions it does not have."""
-    decided = frozen_json(warehouse)
-    nights = warehouse.read_meta("meta.night", ["session_date", "settings"]).sort("session_date")
-    now = {
-        night.isoformat(): {"session_date": night.isoformat(), "settings": text, "decided": decided[night]}
-        for night, text in nights.rows()
-    }
-    is_recorded = {
-        entry["session_date"]: now.get(entry["session_date"], {}).items() <= entry.items()
+    recorded = {
+        entry["session_date"]: tuple(_md5(entry.get(name, "")) for name in ("settings", "decided"))
         for entry in ledger.each_entry(home, ledger.NIGHTS)
     }
-    ledger.append_entries(home, ledger.NIGHTS, [entry for day, entry in now.items() if not is_recorded.get(day)])
+    # By their hashes: the texts of many years would fill the memory every night anew.
+    hashes = warehouse.night_hashes()
+    fresh = [day for day, *own in hashes.iter_rows() if recorded.get(day.isoformat()) != tuple(own)]
+    decided = frozen_json(warehouse, sessions=fresh)
+    nights = warehouse.read_meta("meta.night", ["session_date", "settings"], sessions=fresh).sort("session_date")
+    entries = [
+        {"session_date": night.isoformat(), "settings": text, "decided": decided[night]}
+        for night, text in nights.select("session_date", "settings").iter_rows()
+    ]
+    ledger.append_entries(home, ledger.NIGHTS, entries)
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def publish(
@@ -231,7 +240,7 @@ def publish(
 ) -> Publication:
     """Publish whatever differs from what is published, with the manifests of new and revised nights."""
     with Warehouse(home.warehouse) as warehouse:
-        nights = set(warehouse.read_meta("meta.night")["session_date"].to_list())
+        nights = set(warehouse.read_meta("meta.night", ["session_date"])["session_date"].to_list())
         before = set(published_nights(home.published))
         new = sorted((nights - before) | set(sessions))
         revised = sorted((warehouse.dirty_sessions() & before) - set(new))
@@ -269,7 +278,9 @@ def run_nights(home: Home, *, asked: date | None, settings: Settings, now: datet
     def due(warehouse: Warehouse) -> list[date]:
         return due_sessions(home, warehouse, asked=asked, settings=settings, now=now)
 
-    return _run(home, record, choose=due, settings=settings, now=now, stages=stages, notes=notes, keep_open=True)
+    result = _run(home, record, choose=due, settings=settings, now=now, stages=stages, notes=notes, keep_open=True)
+    give_back()
+    return result
 
 
 def run_range(
@@ -294,7 +305,7 @@ def run_range(
         if restate:
             forget_nights(warehouse, sessions)
             return sessions
-        nights = set(warehouse.read_meta("meta.night")["session_date"].to_list())
+        nights = set(warehouse.read_meta("meta.night", ["session_date"])["session_date"].to_list())
         return [day for day in sessions if day not in nights]
 
     return _run(home, record, choose=in_range, settings=settings, now=now, stages=stages, notes=[])
@@ -393,7 +404,7 @@ def recompute_nights(home: Home, *, settings: Settings) -> tuple[list[date], dic
     Returns the nights whose headline changed, and the outcome of each that was judged again.
     """
     with Warehouse(home.warehouse) as warehouse:
-        nights = warehouse.read_meta("meta.night")
+        nights = warehouse.read_meta("meta.night", ["session_date"])
         load_journal(home, warehouse)
     if nights.is_empty():
         return [], {}

@@ -96,7 +96,7 @@ def publish_changes(
             if before.get(path) != record:
                 result.written.append(path)
     result.stray_wal_removed = publish_served(home, warehouse, settings=settings, files=files)
-    night_rows = warehouse.read_meta("meta.night")
+    night_rows = warehouse.read_meta("meta.night", sessions=sorted({*nights, *revised}))
     heads = {name: ledger.head(home, name) for name in (ledger.LANDINGS, ledger.NIGHTS, ledger.NOTES)}
     for session in sorted({*nights, *revised}):
         manifest = session_manifest(session, files=files, night_rows=night_rows, validation=validation)

@@ -29,6 +29,13 @@ class Summaries:
         frame = self.query(f"select source_sha256, cast(sum(n) as bigint) as n_in_core from ({union}) group by all")
         return frame
 
+    def night_hashes(self) -> pl.DataFrame:
+        """Return `session_date`, and the MD5 of `settings` and of `decided` of every night (null: not decided)."""
+        return self.query(
+            "select session_date, md5(settings) as settings, md5(decided) as decided from meta.night"
+            " left join meta.decided using (session_date) order by session_date"
+        )
+
     def session_files(self) -> pl.DataFrame:
         """Return `session_date`, `source_sha256`: which files hold core rows of which session.
 
