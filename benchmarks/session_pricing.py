@@ -1,7 +1,8 @@
 """Time one full SPX session through forwards, vols of bid, mid and ask, Greeks and smiles.
 
-Run from the checkout: python -m benchmarks.session_pricing [chain file]. Without a file a chain of known truth is
-made: 50 slices, 18,000 quotes. The file is any download that flows/sources reads as option quotes.
+Run from the checkout: python -m benchmarks.session_pricing [chain file] [--density 1 2 4 8]. Without a file a chain of
+known truth is made: 50 slices, 18,000 quotes. The file is any download that flows/sources reads as option quotes.
+With `--density` only the whole is timed, of chains with so many times the strikes between the same ends.
 """
 
 import argparse
@@ -100,11 +101,24 @@ def best_of(work: Callable[[], object]) -> str:
     return f"{min(wall):.3f} s (processor {min(processor):.3f} s)"
 
 
+def growth(densities: list[int]) -> None:
+    """Print the seconds of whole sessions with ever more quotes,."""
+    for density in densities:
+        quotes = synthetic_chain(density=density)
+        took = best_of(partial(session_pricing, quotes, calendar=trading_calendar(), n_threads=1))
+        print(f"{quotes.height:,} quotes: {took}")
+
+
 def main() -> None:
     """Print the seconds of the whole and of its two largest parts, and the quality of the smiles."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("chain", nargs="?", type=Path)
-    path = parser.parse_args().chain
+    parser.add_argument("--density", type=int, nargs="+")
+    arguments = parser.parse_args()
+    if arguments.density:
+        growth(arguments.density)
+        return
+    path = arguments.chain
     quotes = read_chain(path) if path else synthetic_chain()
     calendar = trading_calendar()
     priced = session_pricing(quotes, calendar=calendar)
