@@ -100,10 +100,11 @@ def _header(delivery: Delivery) -> tuple[str, ...]:
 
 def _contracts(lines: Lines) -> pl.DataFrame:
     """Return the lines with session and expiration as days without a clock."""
-    plain_days = lines.frame.with_columns(
-        pl.col("quote_date", "expiration").str.replace(MIDNIGHT, "").str.strip_chars()
-    )
-    return plain_days.with_columns(
+    frame = lines.frame
+    dates = pl.col("quote_date", "expiration")
+    if any(frame.select(dates.str.contains(":", literal=True).any()).row(0)):
+        frame = frame.with_columns(dates.str.replace(MIDNIGHT, "").str.strip_chars())
+    return frame.with_columns(
         day("quote_date", *DATE_FORMATS).alias("session_date"), pl.col(ROW_NUMBER).alias(LINE_NUMBER)
     )
 

@@ -26,6 +26,12 @@ MISSING_NUMBERS = ("nan", "null", "none", "n/a", "na", "nat")
 COUNTS = ("bid_size", "ask_size", "volume", "open_interest")
 PRICES = ("strike", "bid", "ask", "last", "spot", "vendor_implied_vol", "vendor_delta")
 FIGURES = (*PRICES, *COUNTS)
+SYMBOL_PARTS = {
+    "symbol_root": pl.String(),
+    "symbol_expiration": pl.Date(),
+    "symbol_type": pl.String(),
+    "symbol_strike": pl.Float64(),
+}
 STRIKE_TOLERANCE = 0.0005
 SATURDAY = 6
 
@@ -125,7 +131,9 @@ def quote_rows(
 
 def _with_contract(printed: pl.DataFrame) -> pl.DataFrame:
     """Return the options with `root`, `option_type` and the parts of their symbols."""
-    parts = printed.with_columns(symbol_parts("symbol"))
+    has_symbols = printed["symbol"].null_count() < printed.height
+    no_parts = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in SYMBOL_PARTS.items()]
+    parts = printed.with_columns(symbol_parts("symbol") if has_symbols else no_parts)
     kinds = (
         printed.select("option_type")
         .unique()
