@@ -21,8 +21,9 @@ BOOK_SIGNALS_FROM = (
 
 def add_nights(warehouse: Warehouse, sessions: Sequence[date], *, settings: Settings) -> None:
     """Record sessions as nights, with the settings they are run with; a night run before keeps its own."""
+    known = warehouse.read_meta("meta.night")
     with warehouse.transaction():
-        warehouse.write_meta("meta.night", _nights(warehouse, sessions, settings=settings))
+        _write_nights(warehouse, _nights(warehouse, known, sessions, settings=settings), known=known)
 
 
 def evaluate_nights(warehouse: Warehouse) -> list[date]:
@@ -30,7 +31,8 @@ def evaluate_nights(warehouse: Warehouse) -> list[date]:
 
     A night published before keeps its code version unless one of its figures changed.
     """
-    nights = _nights(warehouse, [], settings=None)
+    known = warehouse.read_meta("meta.night")
+    nights = _nights(warehouse, known, [], settings=None)
     old = warehouse.read(SIGNAL_DAILY)
     rows = _signals(warehouse, nights)
     provenance = ["code_version"]
@@ -41,8 +43,15 @@ def evaluate_nights(warehouse: Warehouse) -> list[date]:
     version = pl.when(renewed).then(pl.lit(code_version())).otherwise(pl.col("code_version")).alias("code_version")
     with warehouse.transaction():
         changed = warehouse.write_changes(SIGNAL_DAILY, rows.with_columns(version))
-        warehouse.write_meta("meta.night", nights.with_columns(version))
+        _write_nights(warehouse, nights.with_columns(version), known=known)
     return changed
+
+
+def _write_nights(warehouse: Warehouse, nights: pl.DataFrame, *, known: pl.DataFrame) -> None:
+    """Write the nights that differ from those known: each carries its settings, thousands of characters."""
+    fresh = nights.join(known, on=list(NIGHT_SCHEMA), how="anti", nulls_equal=True)
+    if fresh.height:
+        warehouse.replace_meta("meta.night", fresh, sessions=fresh["session_date"].to_list())
 
 
 def restore_nights(warehouse: Warehouse, recorded: dict[date, str]) -> None:
@@ -81,9 +90,12 @@ def settings_by_night(warehouse: Warehouse, nights: Iterable[date], settings: Se
     return found
 
 
-def _nights(warehouse: Warehouse, sessions: Sequence[date], *, settings: Settings | None) -> pl.DataFrame:
-    old = warehouse.read_meta("meta.night")
-    new = [day for day in sessions if day not in set(old["session_date"].to_list())] if settings else []
+def _nights(
+    warehouse: Warehouse, known: pl.DataFrame, sessions: Sequence[date], *, settings: Settings | None
+) -> pl.DataFrame:
+    """Return the rows of the nights known, and of sessions that are none yet, with today's hash of their inputs."""
+    before = set(known["session_date"].to_list())
+    new = [day for day in sessions if day not in before] if settings else []
     added = pl.DataFrame(
         {
             "session_date": new,
@@ -94,7 +106,7 @@ def _nights(warehouse: Warehouse, sessions: Sequence[date], *, settings: Setting
         },
         schema=NIGHT_SCHEMA,
     )
-    nights = pl.concat([old, added]).drop("inputs_sha256")
+    nights = pl.concat([known, added]).drop("inputs_sha256")
     chain = chained_inputs(warehouse.session_files())
     joined = nights.sort("session_date").join_asof(
         chain, on="session_date", strategy="backward", check_sortedness=False
