@@ -116,13 +116,7 @@ def _outdated_nights(
     reach = timedelta(days=2 * settings.gates.history_sessions + 7)
     changed = {day for table in JUDGED_FROM for day in warehouse.dirty_sessions(table)}
     reached = {night for night in nights if any(night - reach <= day <= night for day in changed)}
-    written = warehouse.read(DATA_QUALITY, sessions=list(nights)).select(JUDGED)
-    run = pl.DataFrame({"session_date": nights}, schema={"session_date": pl.Date()})
-    now = pl.concat(
-        [gates.join(run, on="session_date", how="semi").select(JUDGED), run.join(checks, how="cross").select(JUDGED)]
-    )
-    differing = now.join(written, on=JUDGED, how="anti", nulls_equal=True)
-    return {*reached, *differing["session_date"].to_list()}
+    return reached | warehouse.nights_judged_otherwise(nights, gates=gates.select(JUDGED), checks=checks)
 
 
 def _validation(session: date, rows: pl.DataFrame) -> Validation:

@@ -102,8 +102,10 @@ def analyze_through_time(warehouse: Warehouse, *, settings: Settings, calendar: 
     inputs = _inputs(warehouse)
     drawn = _drawn_before(warehouse, settings.indicators)
     frames = daily_features(inputs, indicators=settings.indicators, calendar=calendar, drawn=drawn)
-    nights = warehouse.read_meta("meta.night")
-    for (text,), rows in nights.group_by("settings"):
+    nights = warehouse.read_meta("meta.night", ["session_date", "settings_sha256"])
+    texts = warehouse.settings_texts()
+    for (sha256,), rows in nights.group_by("settings_sha256"):
+        text = texts[str(sha256)]
         then = settings_from({"indicators": json.loads(text)["indicators"]}, where="a published night").indicators
         if then != settings.indicators:
             own = daily_features(inputs, indicators=then, calendar=calendar, drawn=None)

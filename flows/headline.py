@@ -13,6 +13,8 @@ from flows.warehouse import Warehouse
 from transforms.schemas import BY_NAME, CONDOR_CANDIDATE, RATIO_SPREAD_CANDIDATE, SIGNAL_DAILY
 from transforms.signals import book_signals, chained_inputs, signal_daily
 
+# What is recorded of a night, but for its settings as text: thousands of characters, the same for many nights.
+NIGHT_FACTS = [name for name in NIGHT_SCHEMA if name != "settings"]
 INPUT_OF_ROOT = {"SPX": "spx_options", "SPXW": "spx_options", "VIX": "vix_options", "VIXW": "vix_options"}
 BOOK_SIGNALS_FROM = (
     "decision", "rule_evaluation", "mispricing", "engine_daily", "account_daily", "engine_statistics",
@@ -21,9 +23,10 @@ BOOK_SIGNALS_FROM = (
 
 def add_nights(warehouse: Warehouse, sessions: Sequence[date], *, settings: Settings) -> None:
     """Record sessions as nights, with the settings they are run with; a night run before keeps its own."""
-    known = warehouse.read_meta("meta.night")
+    known = warehouse.read_meta("meta.night", NIGHT_FACTS)
+    text = settings.model_dump_json(include=set(COMPUTING))
     with warehouse.transaction():
-        _write_nights(warehouse, _nights(warehouse, known, sessions, settings=settings), known=known)
+        _write_nights(warehouse, _nights(warehouse, known, sessions, settings=settings), known=known, settings=text)
 
 
 def evaluate_nights(warehouse: Warehouse) -> list[date]:
@@ -31,7 +34,7 @@ def evaluate_nights(warehouse: Warehouse) -> list[date]:
 
     A night published before keeps its code version unless one of its figures changed.
     """
-    known = warehouse.read_meta("meta.night")
+    known = warehouse.read_meta("meta.night", NIGHT_FACTS)
     nights = _nights(warehouse, known, [], settings=None)
     old = warehouse.read(SIGNAL_DAILY)
     rows = _signals(warehouse, nights)
@@ -47,11 +50,14 @@ def evaluate_nights(warehouse: Warehouse) -> list[date]:
     return changed
 
 
-def _write_nights(warehouse: Warehouse, nights: pl.DataFrame, *, known: pl.DataFrame) -> None:
-    """Write the nights that differ from those known: each carries its settings, thousands of characters."""
-    fresh = nights.join(known, on=list(NIGHT_SCHEMA), how="anti", nulls_equal=True)
-    if fresh.height:
-        warehouse.replace_meta("meta.night", fresh, sessions=fresh["session_date"].to_list())
+def _write_nights(warehouse: Warehouse, nights: pl.DataFrame, *, known: pl.DataFrame, settings: str = "") -> None:
+    """Write the nights that differ from those known; of a new one the settings are those given."""
+    fresh = nights.join(known, on=NIGHT_FACTS, how="anti", nulls_equal=True)
+    days = fresh["session_date"].to_list()
+    if days:
+        recorded = warehouse.read_meta("meta.night", ["session_date", "settings"], sessions=days)
+        rows = fresh.join(recorded, on="session_date", how="left", validate="1:1", maintain_order="left")
+        warehouse.replace_meta("meta.night", rows.with_columns(pl.col("settings").fill_null(settings)), sessions=days)
 
 
 def restore_nights(warehouse: Warehouse, recorded: dict[date, str]) -> None:
@@ -75,19 +81,13 @@ def restore_nights(warehouse: Warehouse, recorded: dict[date, str]) -> None:
 def settings_by_night(warehouse: Warehouse, nights: Iterable[date], settings: Settings) -> dict[date, Settings]:
     """Return the settings each night was run with; `settings` for one that was not run yet."""
     nights = sorted(nights)
-    rows = warehouse.read_meta("meta.night", ["session_date", "settings"], sessions=nights)
-    recorded = dict(rows.select("session_date", "settings").iter_rows())
-    parsed: dict[str, Settings] = {}
-    found = {}
-    for night in nights:
-        text = recorded.get(night)
-        if text is None:
-            found[night] = settings
-            continue
-        if text not in parsed:
-            parsed[text] = settings_from(json.loads(text), where=f"the settings of night {night}")
-        found[night] = parsed[text]
-    return found
+    rows = warehouse.read_meta("meta.night", ["session_date", "settings_sha256"], sessions=nights)
+    recorded = dict(rows.select("session_date", "settings_sha256").iter_rows())
+    parsed = {
+        sha256: settings_from(json.loads(text), where=f"the settings {sha256[:12]} of a night")
+        for sha256, text in warehouse.settings_texts().items()
+    }
+    return {night: parsed[recorded[night]] if night in recorded else settings for night in nights}
 
 
 def _nights(
@@ -99,19 +99,18 @@ def _nights(
     added = pl.DataFrame(
         {
             "session_date": new,
-            "settings": [settings.model_dump_json(include=set(COMPUTING)) if settings else ""] * len(new),
             "settings_sha256": [settings.sha256 if settings else ""] * len(new),
             "code_version": [code_version()] * len(new),
             "inputs_sha256": [""] * len(new),
         },
-        schema=NIGHT_SCHEMA,
+        schema={name: NIGHT_SCHEMA[name] for name in NIGHT_FACTS},
     )
     nights = pl.concat([known, added]).drop("inputs_sha256")
     chain = chained_inputs(warehouse.session_files())
     joined = nights.sort("session_date").join_asof(
         chain, on="session_date", strategy="backward", check_sortedness=False
     )
-    return joined.with_columns(pl.col("inputs_sha256").fill_null("")).select(list(NIGHT_SCHEMA))
+    return joined.with_columns(pl.col("inputs_sha256").fill_null("")).select(NIGHT_FACTS)
 
 
 def _signals(warehouse: Warehouse, nights: pl.DataFrame) -> pl.DataFrame:
@@ -128,7 +127,7 @@ def _signals(warehouse: Warehouse, nights: pl.DataFrame) -> pl.DataFrame:
     tables = {name: warehouse.read(BY_NAME[f"mart.{name}"]) for name in BOOK_SIGNALS_FROM}
     tables |= {table.name: warehouse.read_best(table) for table in (CONDOR_CANDIDATE, RATIO_SPREAD_CANDIDATE)}
     return signal_daily(
-        nights.drop("settings"),
+        nights,
         book=book_signals(**tables),
         curve=warehouse.read(BY_NAME["feature.curve_daily"]),
         momentum=warehouse.read(BY_NAME["feature.momentum_daily"]),

@@ -23,7 +23,7 @@ from flows.partition_files import LARGE_TABLES, PartitionFile, read_partition, w
 from flows.warehouse_serving import Serving, quoted
 from flows.warehouse_summaries import Summaries
 from transforms.errors import AlvhError, DataError, StorageFailed
-from transforms.schemas import BY_NAME, MISPRICING_LEG, TABLES, partition_of
+from transforms.schemas import BY_NAME, DATA_QUALITY, MISPRICING_LEG, TABLES, partition_of
 from transforms.table_schema import Table
 
 WAREHOUSE_VERSION = 5
@@ -316,6 +316,35 @@ class Warehouse(Summaries, Serving):
         if changed or len(before) != len(now):
             self.write_meta("meta.checked", pl.DataFrame(passed, schema=CHECKED_SCHEMA, orient="row"))
         return found
+
+    def nights_judged_otherwise(
+        self, nights: Sequence[date], *, gates: pl.DataFrame, checks: pl.DataFrame
+    ) -> set[date]:
+        """Return the nights of which mart.data_quality does not hold what gates and checks say of them now.
+
+        `gates` are rows of some sessions, `checks` rows that are of every night; both as mart.data_quality has them.
+        """
+        judged = ("table_name", "check_name", "outcome", "n_rows", "n_failed")
+        frames = {
+            "judged_night": pl.DataFrame({"session_date": list(nights)}, schema={"session_date": pl.Date()}),
+            "gate_now": gates,
+            "check_now": checks,
+        }
+        names = ", ".join((*judged, "detail"))
+        same = " and ".join(f"now.{name} = was.{name}" for name in ("session_date", *judged))
+        for name, frame in frames.items():
+            self.connection.register(name, frame)
+        try:
+            found = self.query(
+                f"with now as (select session_date, {names} from gate_now semi join judged_night using (session_date)"
+                f" union all select session_date, {names} from judged_night cross join check_now)"
+                f" select distinct now.session_date from now anti join {DATA_QUALITY.full_name} as was"
+                f" on {same} and now.detail is not distinct from was.detail"
+            )
+        finally:
+            for name in frames:
+                self.connection.unregister(name)
+        return set(found["session_date"].to_list())
 
     def _show(self, by_session: Mapping[date, Sequence[PartitionFile]], sessions: set[date]) -> None:
         """Make the large tables visible to SQL, as far as these sessions."""

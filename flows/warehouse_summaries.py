@@ -29,6 +29,11 @@ class Summaries:
         frame = self.query(f"select source_sha256, cast(sum(n) as bigint) as n_in_core from ({union}) group by all")
         return frame
 
+    def settings_texts(self) -> dict[str, str]:
+        """Return each of the settings that nights were run with, as JSON, by its hash."""
+        rows = self.query("select settings_sha256, min(settings) as settings from meta.night group by settings_sha256")
+        return dict(rows.iter_rows())
+
     def night_hashes(self) -> pl.DataFrame:
         """Return `session_date`, and the MD5 of `settings` and of `decided` of every night (null: not decided)."""
         return self.query(
