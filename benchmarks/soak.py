@@ -116,16 +116,21 @@ def soak(home: Home, sessions: list[date], *, a_run: int, minutes: float) -> Ite
         night.run_nights(home, asked=None, settings=read_settings(home), now=clock(last), stages=stages)
         prune(home, settings=read_settings(home), now=clock(last))
         done = place + 1
-        files = [path for path in home.root.rglob("*") if path.is_file()]
-        yield Sample(
-            done,
-            round(resident_mb(), 1),
-            sum(home.published in path.parents for path in files),
-            round(sum(path.stat().st_size for path in files) / (1 << 20), 1),
-            round(time.process_time() - start, 1),
-        )
+        # Measured before the files are walked, and none of their names is kept: they would be what grows.
+        resident = round(resident_mb(), 1)
+        n_files, n_bytes = files_below(home.root, counted=home.published)
+        yield Sample(done, resident, n_files, round(n_bytes / (1 << 20), 1), round(time.process_time() - start, 1))
         if time.process_time() > deadline:
             return
+
+
+def files_below(root: Path, *, counted: Path) -> tuple[int, int]:
+    """Return how many files lie below `counted`, and the bytes of all below `root`."""
+    n_files = n_bytes = 0
+    for folder, _, names in os.walk(root):
+        n_files += len(names) if Path(folder).is_relative_to(counted) else 0
+        n_bytes += sum(os.stat(f"{folder}/{name}").st_size for name in names)
+    return n_files, n_bytes
 
 
 def memory_slope(samples: list[Sample]) -> float:
