@@ -5,7 +5,7 @@ Run from the checkout: nice python -m benchmarks.soak [--nights N] [--a-run N] [
 The market is tiny: one VX contract at a time, VIX, breadth; no chains, no pages. It is imported once; then `alvh run`'s
 stages are run with the clock of each evening, `--a-run` nights to a run, as a home that was off for so long catches
 up. Every 250 nights a settlement is restated, which leaves a revision, and `alvh prune` drops what is past its days.
-Memory is this process's resident set after a collection. It stops at `--nights` or after `--minutes` of one
+Memory is this process's resident set after a collection, without the free pages that the C library keeps. It stops at `--nights` or after `--minutes` of one
 core, since the machine may be shared.
 """
 
@@ -26,6 +26,7 @@ from benchmarks.told import tell
 from flows import night
 from flows.calendar import trading_calendar
 from flows.home import Home, prepare_home
+from flows.memory import give_back
 from flows.publication import published_nights
 from flows.retention import REVISION_FORMAT, prune
 from flows.settings import read_settings
@@ -60,8 +61,9 @@ def clock(session: date) -> datetime:
 
 
 def resident_mb() -> float:
-    """Return this process's resident memory, MiB."""
+    """Return this process's resident memory, MiB, when what is garbage or free has been given back."""
     gc.collect()
+    give_back()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
