@@ -5,8 +5,8 @@ Run from the checkout: nice python -m benchmarks.soak [--nights N] [--a-run N] [
 The market is tiny: one VX contract at a time, VIX, breadth; no chains, no pages. It is imported once; then `alvh run`'s
 stages are run with the clock of each evening, `--a-run` nights to a run, as a home that was off for so long catches
 up. Every 250 nights a settlement is restated, which leaves a revision, and `alvh prune` drops what is past its days.
-Memory is this process's resident set after a collection, without the free pages that the C library keeps. It stops at `--nights` or after `--minutes` of one
-core, since the machine may be shared.
+Memory is this process's resident set after a collection, without the free pages that the C library keeps. It stops at
+`--nights` or after `--minutes` of one core, since the machine may be shared.
 """
 
 import argparse
