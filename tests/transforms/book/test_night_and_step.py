@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.slow import SLOW
@@ -319,7 +319,10 @@ class Scratch:
 
 
 def assert_limits_kept(book: Book, account: Account, decided: Decided, chosen: NightSettings) -> None:
-    """All decisions of a night together: no limit is exceeded by them, or more than before."""
+    """All decisions of a night together: no limit is exceeded by them, or more than before.
+
+    Before: with what is closed and reduced, which no limit forbids, though it costs cash.
+    """
     fee = chosen.terms.spx_fee
     assert fee == chosen.terms.vix_fee
     before, after = Scratch.of(book, account, fee), Scratch.of(book, account, fee)
@@ -329,6 +332,8 @@ def assert_limits_kept(book: Book, account: Account, decided: Decided, chosen: N
     condors = [p for p in book.of("condor") if p.legs]
     newest = max(condors, key=lambda p: (p.opened_on, p.position_id)).position_id if condors else None
     for order in orders:
+        if order.action in ("reduce", "close"):
+            before.trade(order, order.position_id or order.decision_id, fee)
         after.trade(order, order.position_id or order.decision_id, fee)
         if order.action == "activate_second_engine":
             scans = chosen.decisions.activation_mode == "scan"
@@ -423,6 +428,18 @@ def test_a_condor_and_a_layer_of_one_night_share_what_the_limits_leave(two_years
     st.sampled_from(["all", "trigger", "scan"]),
     st.sampled_from(["short_strikes", "wings"]),
     st.sampled_from(["vega", "risk", "contracts"]),
+)
+# No cash, one condor to be closed and two to be tightened: the closing costs what the tightenings bring in part.
+@example(
+    number=8491,
+    account=Account(20_000.0, 0.0, 0.0, 0.0, 0.0),
+    parameters={"condor_in_zone": {"near_max_profit_zone": 0.0}, "event_ahead": {"event_sessions": 9}}
+    | {"exit": {"take_profit_share": None, "exit_dte": 16, "stop_loss_multiple": None}}
+    | {"trade_risk": {"trade_risk_limit": 1.0}, "book_risk": {"book_risk_limit": 0.5}},
+    eager=False,
+    mode="all",
+    tighten="short_strikes",
+    match="vega",
 )
 def test_limits_are_never_exceeded_whatever_account_settings_and_market(
     two_years: History,
