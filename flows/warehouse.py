@@ -21,7 +21,6 @@ from flows.internal_tables import CHECKED_SCHEMA, FINDING_SCHEMA, PARTITION_FILE
 from flows.object_store import FolderStore, Store
 from flows.partition_files import LARGE_TABLES, PartitionFile, read_partition, write_partition
 from flows.warehouse_serving import Serving, quoted
-from flows.warehouse_summaries import Summaries
 from transforms.errors import AlvhError, DataError, StorageFailed
 from transforms.schemas import BY_NAME, DATA_QUALITY, MISPRICING_LEG, TABLES, partition_of
 from transforms.table_schema import Table
@@ -39,7 +38,7 @@ DUCKDB_TYPES = {
 }
 
 
-class Warehouse(Summaries, Serving):
+class Warehouse(Serving):
     """One open connection to a warehouse file, made with its tables if it is new."""
 
     def __init__(self, path: Path, *, partitions: Store | None = None) -> None:

@@ -5,15 +5,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import duckdb
-import polars as pl
 
 from flows import durability
 from flows.durability import is_of_the_disk
 from flows.partition_files import LARGE_TABLES, PartitionFile
 from flows.served_database import served_statements
+from flows.warehouse_summaries import Summaries
 from transforms.schemas import TABLES
 from transforms.table_schema import Table
 
@@ -21,18 +20,10 @@ from transforms.table_schema import Table
 Partitions = Mapping[str, Mapping[str, str]]
 
 
-class Serving:
+class Serving(Summaries):
     """What `Warehouse` does to serve its tables to others."""
 
     connection: duckdb.DuckDBPyConnection
-
-    def query(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> pl.DataFrame:
-        """Return the rows of a query."""
-        raise NotImplementedError
-
-    def files_of(self, table: Table, *, sessions: Sequence[date] | None = None) -> dict[date, PartitionFile]:
-        """Return the partition files of a large table by session."""
-        raise NotImplementedError
 
     def rows_of(self, table: Table, records: Sequence[PartitionFile]) -> str:
         """Return what to select the rows of partition files from."""
