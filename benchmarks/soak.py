@@ -26,8 +26,8 @@ from benchmarks.told import tell
 from flows import night
 from flows.calendar import trading_calendar
 from flows.home import Home, prepare_home
+from flows.manifests import published_nights
 from flows.memory import give_back
-from flows.publication import published_nights
 from flows.retention import REVISION_FORMAT, prune
 from flows.settings import read_settings
 from tests.small_market import settle, small_market, vx_file

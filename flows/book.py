@@ -221,7 +221,7 @@ def _first_to_step(warehouse: Warehouse, nights: Sequence[date], anew: set[date]
     """Return the first night that is new, or whose inputs have changed since it was stepped; None if none is."""
     states = warehouse.read_meta("meta.book", ["session_date", "settled", "held"])
     known = set(states["session_date"].to_list())
-    stale = {day for table in STEPPED_FROM for day in warehouse.dirty_sessions(table)} & set(nights)
+    stale = warehouse.dirty_sessions(*STEPPED_FROM) & set(nights)
     stale |= anew | (set(nights) - known) | (set(nights) - _decided_nights(warehouse))
     stale |= known - set(nights)
     held = _held_hash(inputs.held)

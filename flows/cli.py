@@ -229,7 +229,7 @@ def report_command(
     """Make the page of a published night if it is not there, and say where it is."""
     from flows import night
     from flows.home import find_home
-    from flows.publication import publish_page
+    from flows.night_pages import publish_page
 
     where = find_home(home)
     made = publish_page(where, day.date() if day else None, now=now or night.utc_now())
@@ -411,7 +411,7 @@ def main() -> None:
 
 def _night(home: "Home", day: datetime | None) -> date:
     """Return the session asked for, else the last that is published."""
-    from flows.publication import published_nights
+    from flows.manifests import published_nights
 
     if day is not None:
         return day.date()

@@ -55,17 +55,12 @@ def validate_nights(
     gates = _gate_rows(gate_results(warehouse, settings=settings, calendar=calendar))
     outdated = _outdated_nights(warehouse, nights, checks=checks, gates=gates, settings=settings)
     sessions = sorted({*sessions, *outdated})
-    seen = _Seen(
-        futures=_by_session(warehouse.read(BY_NAME["core.futures_settlement"])),
-        levels=_by_session(warehouse.read(BY_NAME["core.index_level"])),
-        slices={},
-        variance={},
-        expirations={},
-    )
+    reach = max(settings.gates.history_sessions, settings.gates.unchanged_sessions)
+    seen = _Seen({}, {}, {}, {}, {}, {})
     found: dict[date, Validation] = {}
     for start in range(0, len(sessions), LOADED_TOGETHER):
         some = sessions[start : start + LOADED_TOGETHER]
-        seen.read(warehouse, some, calendar=calendar)
+        seen.read(warehouse, some, reach=reach, calendar=calendar)
         own = pl.DataFrame({"session_date": some}, schema={"session_date": pl.Date()})
         rows = pl.concat(
             [
@@ -83,21 +78,34 @@ def validate_nights(
 
 @dataclass
 class _Seen:
-    """What the checks of sessions look at, by session."""
+    """What the checks of sessions look at, by session; `before` has each session and those before it, newest first."""
 
+    before: dict[date, list[date]]
     futures: dict[date, pl.DataFrame]
     levels: dict[date, pl.DataFrame]
     slices: dict[date, pl.DataFrame]
     variance: dict[date, pl.DataFrame]
     expirations: dict[date, pl.DataFrame]
 
-    def read(self, warehouse: Warehouse, sessions: Sequence[date], *, calendar: TradingCalendar) -> None:
+    def read(self, warehouse: Warehouse, sessions: Sequence[date], *, reach: int, calendar: TradingCalendar) -> None:
         """Read what the next sessions need, and forget the last ones'."""
-        around = sorted({day for session in sessions for day in (calendar.before(session), session)})
+        self.before = {session: _sessions_before(session, reach, calendar=calendar) for session in sessions}
+        near = sorted({day for days in self.before.values() for day in days})
+        around = sorted({day for days in self.before.values() for day in days[:2]})
+        self.futures = _by_session(warehouse.read(BY_NAME["core.futures_settlement"], sessions=near))
+        self.levels = _by_session(warehouse.read(BY_NAME["core.index_level"], sessions=near))
         self.slices = _by_session(warehouse.read(SLICE, sessions=sessions))
         self.variance = _by_session(warehouse.read(VARIANCE_DAILY, sessions=sessions))
         quotes = warehouse.read(OPTION_QUOTE, sessions=around, columns=EXPIRATION_OF)
         self.expirations = _by_session(expirations_quoted(quotes))
+
+
+def _sessions_before(session: date, n: int, *, calendar: TradingCalendar) -> list[date]:
+    """Return a session and the `n` before it (at least one), newest first."""
+    days = [session]
+    for _ in range(max(n, 1)):
+        days.append(calendar.before(days[-1]))
+    return days
 
 
 def _by_session(frame: pl.DataFrame) -> dict[date, pl.DataFrame]:
@@ -114,7 +122,7 @@ def _outdated_nights(
     """Return the nights whose rows would differ now: soon after a changed session, or with other gates or checks."""
     # Calendar days that surely span the sessions a gate looks back over.
     reach = timedelta(days=2 * settings.gates.history_sessions + 7)
-    changed = {day for table in JUDGED_FROM for day in warehouse.dirty_sessions(table)}
+    changed = warehouse.dirty_sessions(*JUDGED_FROM)
     reached = {night for night in nights if any(night - reach <= day <= night for day in changed)}
     return reached | warehouse.nights_judged_otherwise(nights, gates=gates.select(JUDGED), checks=checks)
 
@@ -209,9 +217,7 @@ def _session_checks(seen: _Seen, session: date, *, settings: Settings, calendar:
     That is: the VIX they give, forwards off their curve, expirations that vanished.
     """
     own = settings.gates
-    days = [session]
-    for _ in range(max(own.history_sessions, own.unchanged_sessions)):
-        days.append(calendar.before(days[-1]))
+    days = seen.before[session]
     checks = [
         curve_gates(
             _some(seen.futures, days, BY_NAME["core.futures_settlement"].empty()),

@@ -9,7 +9,7 @@ from flows.durability import replace_file
 from flows.home import Home, filesystem_of, home_version, locked, prepare_home
 from flows.landing import landed_files
 from flows.ledger import LANDINGS, NIGHTS, NOTES, read_entries
-from flows.publication import published_nights
+from flows.manifests import published_nights
 from flows.served_record import SERVED_FILE
 from flows.settings import Settings, read_settings
 from transforms.errors import AlvhError, HomeLocked

@@ -69,7 +69,7 @@ def analyze_sessions(
     A cross-section made by other code than today's stays as it is until its session is run again.
     """
     nights = set(warehouse.read_meta("meta.night", ["session_date"])["session_date"].to_list())
-    stale = {day for table in PRICED_FROM for day in warehouse.dirty_sessions(table)} & nights
+    stale = warehouse.dirty_sessions(*PRICED_FROM) & nights
     due = sorted({*sessions, *stale})
     priced = price_sessions(
         warehouse, staging=staging, sessions=due, settings=settings, runner=runner, progress=progress
@@ -78,7 +78,7 @@ def analyze_sessions(
     result = analyze_through_time(warehouse, settings=settings, calendar=calendar)
     # The physical law rests on the year before, so a surface that changed touches every later night.
     moved = min(warehouse.dirty_sessions(SURFACE_DAILY), default=None)
-    touched = {day for table in RANKED_FROM for day in warehouse.dirty_sessions(table)} & nights
+    touched = warehouse.dirty_sessions(*RANKED_FROM) & nights
     touched |= {day for day in nights if moved is not None and day >= moved} | set(sessions)
     rank_sessions(
         warehouse,
@@ -132,27 +132,33 @@ def daily_features(
     `drawn` is feature.mean_reversion_daily as the same code and settings made it before; None if there is none.
     """
     futures, levels = inputs["core.futures_settlement"].lazy(), inputs["core.index_level"].lazy()
-    curve = curve_daily(
-        futures, levels, calendar=calendar, roll_days_before_expiry=indicators.roll_days_before_expiry
-    ).collect()
-    surface = surface_daily(surface_summary(inputs["feature.slice"].lazy()), levels).collect()
+    # None of these reads another: they share the processors.
+    curve, surface, structure, vol_of_vol, dislocation = pl.collect_all(
+        [
+            curve_daily(futures, levels, calendar=calendar, roll_days_before_expiry=indicators.roll_days_before_expiry),
+            surface_daily(surface_summary(inputs["feature.slice"].lazy()), levels),
+            term_structure(futures, calendar=calendar),
+            vol_of_vol_daily(levels, calendar=calendar),
+            dislocation_daily(
+                inputs["feature.slice"].lazy(),
+                inputs["feature.residual_bucket_daily"].lazy(),
+                inputs["mart.mispricing"].lazy(),
+            ),
+        ]
+    )
     line = advance_decline_line(
         inputs["core.market_breadth"].lazy(), calendar=calendar, breadth_exchange=indicators.breadth_exchange
     )
     return {
-        "feature.term_structure": term_structure(futures, calendar=calendar).collect(),
+        "feature.term_structure": structure,
         "feature.curve_daily": curve,
         "feature.momentum_daily": momentum_daily(curve.lazy(), line, curve_series=indicators.curve_series).collect(),
         "feature.mean_reversion_daily": _mean_reversion(
             curve, levels, surface.lazy(), indicators=indicators, calendar=calendar, drawn=drawn
         ),
-        "feature.vol_of_vol_daily": vol_of_vol_daily(levels, calendar=calendar).collect(),
+        "feature.vol_of_vol_daily": vol_of_vol,
         "feature.surface_daily": surface.select(SURFACE_DAILY.column_names),
-        "feature.dislocation_daily": dislocation_daily(
-            inputs["feature.slice"].lazy(),
-            inputs["feature.residual_bucket_daily"].lazy(),
-            inputs["mart.mispricing"].lazy(),
-        ).collect(),
+        "feature.dislocation_daily": dislocation,
     }
 
 

@@ -179,8 +179,7 @@ class _Intake:
         return Places(landing_store(self.home), staging, shared_partitions(self.warehouse.partitions, staging))
 
     def load_landed(self) -> Ingested:
-        known = self._known_hashes()
-        waiting = [landed for landed in landed_files(self.home) if landed.sha256 not in known]
+        waiting = landed_files(self.home, known=self._known_hashes())
         deliveries = [Delivery(landed.name, landed.sha256, landed=landed) for landed in waiting]
         self._load(deliveries, sizes=[landed_size(self.home, landed) for landed in waiting])
         return self.result

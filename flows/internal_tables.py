@@ -49,6 +49,18 @@ PARTITION_FILE_SCHEMA: dict[str, pl.DataType] = {
 }
 CHECKED_SCHEMA: dict[str, pl.DataType] = {"session_date": pl.Date(), "files": pl.String()}
 OPEN_RUN_SCHEMA: dict[str, pl.DataType] = {"run_id": pl.String()}
+RECORDED_NIGHT_SCHEMA: dict[str, pl.DataType] = {
+    "session_date": pl.Date(),
+    "settings": pl.String(),
+    "decided": pl.String(),
+}
+FOLLOWED_SCHEMA: dict[str, pl.DataType] = {
+    "n_lines": pl.Int64(),
+    "n_bytes": pl.Int64(),
+    "sha256": pl.String(),
+    "head": pl.String(),
+}
+PUBLISHED_SCHEMA: dict[str, pl.DataType] = {"state": pl.String()}
 
 
 def internal_tables() -> dict[str, dict[str, pl.DataType]]:
@@ -60,6 +72,9 @@ def internal_tables() -> dict[str, dict[str, pl.DataType]]:
         "meta.book": BOOK_SCHEMA,
         "meta.decided": DECIDED_SCHEMA,
         "meta.open_run": OPEN_RUN_SCHEMA,
+        "meta.published": PUBLISHED_SCHEMA,
+        "meta.recorded_night": RECORDED_NIGHT_SCHEMA,
+        "meta.followed": FOLLOWED_SCHEMA,
         "meta.rule": RULE_SCHEMA,
         "meta.partition_file": PARTITION_FILE_SCHEMA,
         "meta.checked": CHECKED_SCHEMA,

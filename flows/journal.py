@@ -8,7 +8,7 @@ import polars as pl
 
 from flows import ledger
 from flows.home import Home
-from flows.publication import published_nights
+from flows.manifests import published_nights
 from flows.served_database import read_published
 from flows.served_record import SERVED_FILE
 from flows.warehouse import Warehouse

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import zstandard
 
@@ -57,10 +58,14 @@ def land_in(store: Store, payload: bytes, *, source: str, name: str, received_at
     return _read_record(store, record)
 
 
-def landed_files(home: Home) -> list[LandedFile]:
-    """Return every landed file, ordered by (received_at, sha256)."""
+def landed_files(home: Home, *, known: Container[str] = ()) -> list[LandedFile]:
+    """Return every landed file but those whose hashes are `known`, ordered by (received_at, sha256)."""
     store = landing_store(home)
-    names = [name for name in store.names() if name.endswith(".json") and name.count("/") == 2]
+    names = [
+        name
+        for name in store.names()
+        if name.endswith(".json") and name.count("/") == 2 and PurePosixPath(name).stem not in known
+    ]
     with ThreadPoolExecutor(1 if store.local else READS_AT_ONCE) as pool:
         records = list(pool.map(lambda name: _read_record(store, name), names))
     return sorted(records, key=lambda landed: (landed.received_at, landed.sha256))

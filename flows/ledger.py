@@ -6,6 +6,7 @@ A ledger is an input like a landed file: the warehouse and everything published 
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,21 @@ GENESIS = "0" * 64
 NIGHTS = "nights"
 NOTES = "notes"
 LANDINGS = "landings"
+READ_AT_ONCE = 1 << 20
 # Which file it is, its bytes, its time of change (ns).
 State = tuple[int, int, int]
 # The hash of the last line of a ledger, in the state of the file in which it was followed or written.
 _HEADS: dict[Path, tuple[State | None, str]] = {}
+
+
+@dataclass(frozen=True)
+class Followed:
+    """How far a ledger was followed: its sound lines, their bytes and SHA-256, and the hash that the last carries."""
+
+    n_lines: int
+    n_bytes: int
+    sha256: str
+    head: str
 
 
 def append_entry(home: Home, ledger: str, entry: dict[str, Any]) -> str:
@@ -65,20 +77,51 @@ def read_entries(home: Home, ledger: str) -> list[dict[str, Any]]:
     return list(each_entry(home, ledger))
 
 
-def each_entry(home: Home, ledger: str) -> Iterator[dict[str, Any]]:
-    """Yield the entries of a ledger one by one, so that few are in memory. (`read_entries`)"""
+def each_entry(home: Home, ledger: str, *, after: Followed | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the entries of a ledger one by one, so that few are in memory. (`read_entries`)
+
+    With `after`, with which the ledger begins (`begins_with`), only the entries beyond it.
+    """
     path = _path(home, ledger)
     if not path.exists():
         return
-    previous, state = GENESIS, _state(path)
+    previous, state = after.head if after else GENESIS, _state(path)
     with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
+        lines.seek(after.n_bytes if after else 0)
+        for number, line in enumerate(lines, 1 + (after.n_lines if after else 0)):
             if not line.endswith(b"\n"):
                 break
             entry = _sound_entry(path, number, line, previous)
             previous = entry["hash"]
             yield entry
     _HEADS[path] = state, previous
+
+
+def begins_with(home: Home, ledger: str, known: Followed) -> bool:
+    """Return whether a ledger begins with the very bytes that were followed before."""
+    path = _path(home, ledger)
+    if not path.exists():
+        return known.n_bytes == 0
+    digest, rest = hashlib.sha256(), known.n_bytes
+    with path.open("rb") as stream:
+        while rest and (part := stream.read(min(rest, READ_AT_ONCE))):
+            digest.update(part)
+            rest -= len(part)
+    return not rest and digest.hexdigest() == known.sha256
+
+
+def followed(home: Home, ledger: str) -> Followed:
+    """Return how far a ledger reaches now, but for a line cut short. (`head`)"""
+    path, last = _path(home, ledger), head(home, ledger)
+    digest, n_lines, n_bytes = hashlib.sha256(), 0, 0
+    if path.exists():
+        with path.open("rb") as lines:
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    break
+                digest.update(line)
+                n_lines, n_bytes = n_lines + 1, n_bytes + len(line)
+    return Followed(n_lines, n_bytes, digest.hexdigest(), last)
 
 
 def _sound_entry(path: Path, number: int, line: bytes, previous: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ priced anew is followed by those after it that look back on it.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 
@@ -87,11 +87,13 @@ def _restate_loan_rates(warehouse: Warehouse, accounts: pl.DataFrame) -> None:
 def _judge_residuals(
     warehouse: Warehouse, sessions: Sequence[date], *, settings: Mapping[date, Settings], calendar: TradingCalendar
 ) -> None:
-    buckets = warehouse.read(RESIDUAL_BUCKET_DAILY)
     candidates = warehouse.read_meta("meta.residual_candidate")
     found = []
     for own, alike in _alike(sessions, settings).items():
         window, fee, min_z = own
+        # Calendar days that surely span the window before the first of them.
+        reach = timedelta(days=2 * window + 14)
+        buckets = warehouse.read(RESIDUAL_BUCKET_DAILY, first=min(alike) - reach, last=max(alike))
         found.append(
             candidate_findings(
                 candidates.filter(pl.col("session_date").is_in(alike)),

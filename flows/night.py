@@ -4,7 +4,6 @@ Stages are separate so that each can be a task: every one opens the warehouse it
 caller holds the home's lock over all of them.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -13,8 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from flows import ledger
-from flows.book import forget_decisions, frozen_json, step_nights
+from flows.book import forget_decisions, step_nights
 from flows.calendar import trading_calendar
 from flows.data_quality import Validation, validate_nights
 from flows.features import analyze_sessions
@@ -22,10 +20,12 @@ from flows.headline import add_nights, evaluate_nights, settings_by_night
 from flows.home import Home
 from flows.intake import Ingested, ingest_inbox, ingest_paths
 from flows.journal import load_journal
+from flows.manifests import published_nights
 from flows.map_sessions import InProcess, Progress, Runner
 from flows.memory import give_back
-from flows.publication import Publication, newest_core_session, publish_changes, published_nights
+from flows.publication import Publication, newest_core_session, publish_changes
 from flows.published_copy import copy_published
+from flows.recorded_nights import record_nights
 from flows.runs import RunRecord, close_run, open_run, record_outcome
 from flows.settings import Settings, read_settings
 from flows.storage import copy_store, staging_store
@@ -203,31 +203,9 @@ def _judge_nights(home: Home, warehouse: Warehouse, *, settings: Settings, sessi
         calendar=trading_calendar(),
     )
     changed = evaluate_nights(warehouse)
-    _record_nights(home, warehouse)
+    record_nights(home, warehouse)
     load_journal(home, warehouse)
     return changed
-
-
-def _record_nights(home: Home, warehouse: Warehouse) -> None:
-    """Append to the ledger the nights whose settings or decisions it does not have."""
-    recorded = {
-        entry["session_date"]: tuple(_md5(entry.get(name, "")) for name in ("settings", "decided"))
-        for entry in ledger.each_entry(home, ledger.NIGHTS)
-    }
-    # By their hashes: the texts of many years would fill the memory every night anew.
-    hashes = warehouse.night_hashes()
-    fresh = [day for day, *own in hashes.iter_rows() if recorded.get(day.isoformat()) != tuple(own)]
-    decided = frozen_json(warehouse, sessions=fresh)
-    nights = warehouse.read_meta("meta.night", ["session_date", "settings"], sessions=fresh).sort("session_date")
-    entries = [
-        {"session_date": night.isoformat(), "settings": text, "decided": decided[night]}
-        for night, text in nights.select("session_date", "settings").iter_rows()
-    ]
-    ledger.append_entries(home, ledger.NIGHTS, entries)
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def publish(

@@ -16,8 +16,8 @@ from prefect.states import Completed
 
 from flows.alerts import send_alerts
 from flows.home import Home
+from flows.manifests import manifest_path
 from flows.night import NightResult
-from flows.publication import manifest_path
 from flows.report import report_path
 from flows.settings import read_settings
 from flows.terminal_night import explain_document

@@ -1,21 +1,28 @@
 """Publish what changed: parquet, alvh.duckdb, the manifests, the pages, then latest.json; each replaced whole."""
 
-import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 from flows import ledger
-from flows.calendar import trading_calendar
-from flows.durability import DRAFT_SUFFIX, announce, move_file, remove_file, replace_file, sync_folder
-from flows.home import Home, locked
+from flows.durability import DRAFT_SUFFIX, announce, move_file, remove_file, sync_folder
+from flows.home import Home
+from flows.manifests import (
+    MANIFEST_VERSION,
+    manifest_path,
+    published_nights,
+    read_files,
+    session_manifest,
+    state_of,
+    write_manifest,
+)
+from flows.night_pages import made_pages, nights_with_page
 from flows.partition_files import LARGE_TABLES, PartitionFile
 from flows.provenance import code_version
-from flows.published_night import read_night, read_published_night
-from flows.report import report_page, report_path, write_report
+from flows.report import write_report
 from flows.retention import REVISION_FORMAT
 from flows.served_record import SERVED_FILE, carried_record, write_record
 from flows.settings import Settings
@@ -23,13 +30,9 @@ from flows.snapshots import READ_ONLY, SnapshotFile, partition_path, publish_par
 from flows.staging import STAGED_KINDS
 from flows.storage import staging_store
 from flows.warehouse import Warehouse
-from transforms.errors import DataError, StorageFailed
-from transforms.schemas import FUTURES_SETTLEMENT, INDEX_LEVEL, OPTION_QUOTE, TABLES, partition_of
+from flows.warehouse_serving import FirstChanged
+from transforms.schemas import FUTURES_SETTLEMENT, INDEX_LEVEL, OPTION_QUOTE
 from transforms.table_schema import Table
-
-MANIFEST_VERSION = 1
-# Clocks and process figures: they differ between two runs that are otherwise equal.
-NOT_REPRODUCIBLE = frozenset({"mart.run"})
 
 
 @dataclass
@@ -67,11 +70,68 @@ def publish_changes(
     before = read_files(published)
     known_nights = published_nights(published)
     dirty = warehouse.dirty()
+    first_changed = warehouse.first_changed(since=state_of(before))
     if not before:
         dirty = sorted({*dirty, *warehouse.all_partitions()}, key=lambda item: (item[0].full_name, item[1]))
     result = Publication(revised_sessions=sorted(revised))
-    files = dict(before)
     revision = now.strftime(REVISION_FORMAT) if known_nights else None
+    files = _publish_partitions(
+        published, warehouse, result, dirty=dirty, before=before, revision=revision, first_changed=first_changed
+    )
+    night_rows = warehouse.read_meta("meta.night", sessions=sorted({*nights, *revised}))
+    heads = {name: ledger.head(home, name) for name in (ledger.LANDINGS, ledger.NIGHTS, ledger.NOTES)}
+    manifests = {
+        session: {
+            **session_manifest(session, files=files, night_rows=night_rows, validation=validation),
+            "ledgers": heads,
+        }
+        for session in sorted({*nights, *revised})
+    }
+    known = sorted({*known_nights, *nights})
+    due = nights_with_page(published, nights, revised, known=known, limit=settings.publish.report_nights)
+    with ThreadPoolExecutor(1) as aside, warehouse.connection.cursor() as connection:
+        # DuckDB makes the database without Python meanwhile.
+        pages = aside.submit(made_pages, due, connection=connection, published=published, manifests=manifests)
+        result.stray_wal_removed = publish_served(
+            home, warehouse, settings=settings, files=files, before=before, first_changed=first_changed
+        )
+        for session, manifest in manifests.items():
+            write_manifest(manifest_path(published, session), manifest)
+        for session, page in pages.result().items():
+            if isinstance(page, str):
+                result.pages.append(
+                    write_report(published, session, page, newest=session == known[-1], revision=revision)
+                )
+            else:
+                result.failed_pages.append(
+                    f"the page of {session} could not be made ({type(page).__name__}: {page}); its numbers are "
+                    f"published. Report this, and try `alvh report {session}`"
+                )
+    latest = {
+        "manifest_version": MANIFEST_VERSION,
+        "published_at": now.isoformat() + "Z",
+        "session_date": known[-1] if known else None,
+        "code_version": code_version(),
+        "files": [asdict(files[path]) for path in sorted(files)],
+    }
+    write_manifest(published / "manifests" / "latest.json", latest)
+    warehouse.clear_dirty(published=state_of(files))
+    _sweep(home, warehouse)
+    return result
+
+
+def _publish_partitions(
+    published: Path,
+    warehouse: Warehouse,
+    result: Publication,
+    *,
+    dirty: Sequence[tuple[Table, str]],
+    before: Mapping[str, SnapshotFile],
+    revision: str | None,
+    first_changed: FirstChanged,
+) -> dict[str, SnapshotFile]:
+    """Publish the dirty partitions and note in `result` what became of them; return all files published, by path."""
+    files = dict(before)
     large = {
         table: warehouse.files_of(table, sessions=[date.fromisoformat(cut) for own, cut in dirty if own is table])
         for table in LARGE_TABLES
@@ -86,6 +146,7 @@ def publish_changes(
             file=large[table].get(date.fromisoformat(partition)) if table in LARGE_TABLES else None,
             before=before.get(path),
             revision=revision,
+            first_changed=first_changed.get((table, partition), date.min),
         )
         if record is None:
             files.pop(path, None)
@@ -95,76 +156,7 @@ def publish_changes(
             files[path] = record
             if before.get(path) != record:
                 result.written.append(path)
-    result.stray_wal_removed = publish_served(home, warehouse, settings=settings, files=files)
-    night_rows = warehouse.read_meta("meta.night", sessions=sorted({*nights, *revised}))
-    heads = {name: ledger.head(home, name) for name in (ledger.LANDINGS, ledger.NIGHTS, ledger.NOTES)}
-    for session in sorted({*nights, *revised}):
-        manifest = session_manifest(session, files=files, night_rows=night_rows, validation=validation)
-        manifest["ledgers"] = heads
-        _write_json(manifest_path(published, session), manifest)
-    _publish_pages(home, warehouse, result, nights=nights, limit=settings.publish.report_nights, revision=revision)
-    latest = {
-        "manifest_version": MANIFEST_VERSION,
-        "published_at": now.isoformat() + "Z",
-        "session_date": max((*known_nights, *nights), default=None),
-        "code_version": code_version(),
-        "files": [asdict(files[path]) for path in sorted(files)],
-    }
-    _write_json(published / "manifests" / "latest.json", latest)
-    warehouse.clear_dirty()
-    _sweep(home, warehouse)
-    return result
-
-
-def _publish_pages(
-    home: Home, warehouse: Warehouse, result: Publication, *, nights: list[date], limit: int, revision: str | None
-) -> None:
-    """Make the pages of the newest new nights, of revised nights that have one, and of the last night.
-
-    A page is a view of what is published: a fault in one is told and does not keep the night from being published.
-    """
-    known = published_nights(home.published)
-    if not limit or not known:
-        return
-    there = {day for day in {*nights, *result.revised_sessions} if report_path(home.published, day).exists()}
-    for session in sorted({*sorted(nights)[-limit:], *there, known[-1]}):
-        try:
-            night = read_night(warehouse.connection, session, archive=home.published)
-            manifest = read_manifest(home.published, session)
-            path = write_report(home.published, night, manifest, newest=session == known[-1], revision=revision)
-        except (OSError, StorageFailed):
-            raise
-        except Exception as error:
-            result.failed_pages.append(
-                f"the page of {session} could not be made ({type(error).__name__}: {error}); its numbers are published."
-                f" Report this, and try `alvh report {session}`"
-            )
-        else:
-            result.pages.append(path)
-
-
-def publish_page(home: Home, session: date | None, *, now: datetime) -> dict[str, Any]:
-    """Make the page of a published night (None: the last) from alvh.duckdb, and say where it is.
-
-    Only a page that differs from the one in place is written, and only then is the home locked.
-
-    Raises
-    ------
-    DataError
-        If the night, or any, is not published.
-    """
-    nights = published_nights(home.published)
-    if session is None and not nights:
-        raise DataError(f"no night is published in {home.published}; run `alvh run` first")
-    day = session or nights[-1]
-    manifest = read_manifest(home.published, day)
-    night = read_published_night(home.published / SERVED_FILE, day)
-    path = report_path(home.published, day)
-    is_current = path.exists() and path.read_text() == report_page(night, manifest)
-    if not is_current:
-        with locked(home, started_at=now.isoformat()):
-            write_report(home.published, night, manifest, newest=day == nights[-1])
-    return {"session_date": day.isoformat(), "page": str(path), "written": not is_current}
+    return files
 
 
 def _publish_partition(
@@ -176,6 +168,7 @@ def _publish_partition(
     file: PartitionFile | None,
     before: SnapshotFile | None,
     revision: str | None,
+    first_changed: date,
 ) -> SnapshotFile | None:
     """Publish a partition, of a large table by linking its `file`; return its record, None if it has no rows."""
     folder = warehouse.partitions.local
@@ -186,7 +179,15 @@ def _publish_partition(
         )
         return record
     frame = warehouse.read_partition(table, partition)
-    return write_snapshot(published, table=table, partition=partition, frame=frame, before=before, revision=revision)
+    return write_snapshot(
+        published,
+        table=table,
+        partition=partition,
+        frame=frame,
+        before=before,
+        revision=revision,
+        first_changed=first_changed,
+    )
 
 
 def _sweep(home: Home, warehouse: Warehouse) -> None:
@@ -201,11 +202,19 @@ def _sweep(home: Home, warehouse: Warehouse) -> None:
             staging.remove(name)
 
 
-def publish_served(home: Home, warehouse: Warehouse, *, settings: Settings, files: Mapping[str, SnapshotFile]) -> bool:
+def publish_served(
+    home: Home,
+    warehouse: Warehouse,
+    *,
+    settings: Settings,
+    files: Mapping[str, SnapshotFile],
+    before: Mapping[str, SnapshotFile],
+    first_changed: FirstChanged,
+) -> bool:
     """Build alvh.duckdb and swap it in whole; return whether a stray write-ahead log lay beside it.
 
     The file of the night before is the base where it can be: most partitions are in both. `files` are the snapshots
-    published, by path.
+    published, by path, `before` those published last, and `first_changed` says from where on partitions differ.
     A log left by a client that opened the file for writing would be replayed into the new file, so it is removed before
     and after the swap.
     """
@@ -213,13 +222,16 @@ def publish_served(home: Home, warehouse: Warehouse, *, settings: Settings, file
     target = home.published / SERVED_FILE
     wal = target.with_name(target.name + ".wal")
     carried = carried_record(home)
-    now = _served_partitions(files, serving_sessions=settings.publish.serving_sessions)
+    n_sessions = settings.publish.serving_sessions
+    now = _served_partitions(files, serving_sessions=n_sessions)
+    is_last = carried and carried.held == _served_partitions(before, serving_sessions=n_sessions)
     warehouse.build_served(
         draft,
-        serving_sessions=settings.publish.serving_sessions,
+        serving_sessions=n_sessions,
         base=target if carried else None,
         held=carried.held if carried else None,
         now=now,
+        first_changed=first_changed if is_last else None,
     )
     announce("fsync", draft)
     descriptor = os.open(draft, os.O_RDONLY)
@@ -261,84 +273,6 @@ def record_landings(home: Home, warehouse: Warehouse) -> None:
         ledger.append_entry(home, ledger.LANDINGS, {"files": fresh})
 
 
-def session_manifest(
-    session: date, *, files: dict[str, SnapshotFile], night_rows: Any, validation: dict[str, str]
-) -> dict[str, Any]:
-    """Return the manifest of one night: its files with rows and hashes, settings, code, inputs and validation."""
-    night = night_rows.filter(night_rows["session_date"] == session).row(0, named=True)
-    own = []
-    for table in TABLES:
-        kind = partition_of(table)
-        cut = {"session": session.isoformat(), "year": f"{session.year:04d}", "none": "all"}[kind]
-        record = files.get(partition_path(table, cut))
-        if record is not None and table.full_name not in NOT_REPRODUCIBLE:
-            own.append(asdict(record))
-    return {
-        "manifest_version": MANIFEST_VERSION,
-        "session_date": session.isoformat(),
-        "settings": json.loads(night["settings"]),
-        "settings_sha256": night["settings_sha256"],
-        "code_version": night["code_version"],
-        "inputs_sha256": night["inputs_sha256"],
-        "validation": validation.get(session.isoformat(), "unchanged"),
-        "files": own,
-    }
-
-
-def manifest_path(published: Path, session: date) -> Path:
-    """Return where the manifest of a session is published."""
-    return published / "manifests" / f"session_date={session.isoformat()}.json"
-
-
-def read_manifest(published: Path, session: date) -> dict[str, Any]:
-    """Return the manifest of a published night.
-
-    Raises
-    ------
-    DataError
-        If the night is not published.
-    """
-    path = manifest_path(published, session)
-    if not path.exists():
-        nights = published_nights(published)
-        beside = f"the published nights run from {nights[0]} to {nights[-1]}" if nights else "no night is published"
-        has_session = trading_calendar().is_session(session)
-        remedy = f"Run `alvh run --date {session}`" if has_session else "New York did not trade on that day"
-        raise DataError(f"no night of {session} is published; {beside}. {remedy}")
-    manifest: dict[str, Any] = json.loads(path.read_text())
-    return manifest
-
-
-def read_files(published: Path) -> dict[str, SnapshotFile]:
-    """Return the parquet files that the newest manifest lists, by path.
-
-    Raises
-    ------
-    DataError
-        If that manifest is damaged.
-    """
-    latest = published / "manifests" / "latest.json"
-    if not latest.exists():
-        return {}
-    try:
-        return {entry["path"]: SnapshotFile(**entry) for entry in json.loads(latest.read_text())["files"]}
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{latest} is damaged ({error}); restore it from a backup, or delete it: everything is published again then"
-        ) from error
-
-
-def published_nights(published: Path) -> list[date]:
-    """Return the sessions that have a manifest, ascending."""
-    folder = published / "manifests"
-    names = folder.glob("session_date=*.json")
-    return sorted(date.fromisoformat(path.stem.removeprefix("session_date=")) for path in names)
-
-
 def newest_core_session(warehouse: Warehouse) -> date | None:
     """Return the newest session that any core table of the market holds."""
     return warehouse.newest_session([OPTION_QUOTE, FUTURES_SETTLEMENT, INDEX_LEVEL])
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    replace_file(path, json.dumps(content, indent=1, sort_keys=True, default=str).encode() + b"\n", mode=READ_ONLY)

@@ -17,11 +17,11 @@ from flows.headline import restore_nights
 from flows.home import Home
 from flows.intake import ingest_landed
 from flows.landing import content_hash, land_file, landed_files, read_landed
+from flows.manifests import manifest_path, published_nights, read_files
 from flows.map_sessions import Progress, Runner
 from flows.night import NightResult
 from flows.object_store import FolderStore
 from flows.provenance import code_version
-from flows.publication import manifest_path, published_nights, read_files
 from flows.settings import Settings
 from flows.snapshots import SnapshotFile
 from flows.warehouse import Warehouse

@@ -42,16 +42,14 @@ def report_path(published: Path, session: date) -> Path:
     return published / "reports" / f"{session.isoformat()}.html"
 
 
-def write_report(
-    published: Path, night: Night, manifest: Mapping[str, Any], *, newest: bool, revision: str | None = None
-) -> Path:
+def write_report(published: Path, session: date, page: str, *, newest: bool, revision: str | None = None) -> Path:
     """Write the page of a night, and latest.html if it is the newest; return its path.
 
     A page whose bytes would not change is left alone; one that is replaced is kept under revisions/ if `revision` names
     the revision.
     """
-    payload = report_page(night, manifest).encode()
-    path = report_path(published, night.session)
+    payload = page.encode()
+    path = report_path(published, session)
     if path.exists() and path.read_bytes() != payload and revision:
         kept = published / "revisions" / revision / "reports" / path.name
         if not kept.exists():

@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -82,16 +82,11 @@ def named_query(query: str) -> str:
     return path.read_text()
 
 
-def served_statements(source_of: Callable[[Table], str], *, carried: Container[Table] = ()) -> Iterator[str]:
-    """Yield what makes the served file, attached as `served`, but for tables `carried` on from the one before.
-
-    `source_of` is the relation that a table's rows come from.
-    """
+def served_statements(source_of: Callable[[Table], str]) -> Iterator[str]:
+    """Yield what makes the served file, attached as `served`; `source_of` is the relation a table's rows come from."""
     for schema in sorted({table.schema for table in TABLES}):
         yield f"create schema if not exists served.{schema}"
     for table in TABLES:
-        if table in carried:
-            continue
         names = ", ".join(table.column_names)
         yield f"create or replace table served.{table.full_name} as select {names} from {source_of(table)}"
         yield from _comments(table)

@@ -12,8 +12,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from flows.home import Home, find_home
+from flows.manifests import read_manifest
 from flows.night import NightResult
-from flows.publication import read_manifest
 from flows.published_night import read_published_night
 from flows.report import report_path
 from flows.served_record import SERVED_FILE

@@ -25,7 +25,7 @@ from transforms.errors import AlvhError, DataError, StorageFailed
 from transforms.schemas import BY_NAME, DATA_QUALITY, MISPRICING_LEG, TABLES, partition_of
 from transforms.table_schema import Table
 
-WAREHOUSE_VERSION = 5
+WAREHOUSE_VERSION = 6
 # Sessions whose large tables are checked together: enough to spare overhead, few enough to fit in memory.
 CHECKED_TOGETHER = 25
 DUCKDB_TYPES = {
@@ -86,21 +86,22 @@ class Warehouse(Serving):
         table: Table,
         *,
         sessions: Sequence[date] | None = None,
-        last: date | None = None,
+        first: date = date.min,
+        last: date = date.max,
         columns: Sequence[str] | None = None,
     ) -> pl.DataFrame:
-        """Return rows of a table, sorted by its key: all, those of some sessions, or those up to a session.
+        """Return rows of a table, sorted by its key: all, those of some sessions, or those from a session to another.
 
         `columns` names those wanted; all of them unless given.
         """
         if table in LARGE_TABLES:
-            return self._read_files(table, sessions=sessions, last=last, columns=columns)
+            return self._read_files(table, sessions=sessions, first=first, last=last, columns=columns)
         where = ""
         parameters: list[Any] = []
         if sessions is not None:
             where, parameters = f"where {table.session_column} = any(?)", [list(sessions)]
-        elif last is not None and table.session_column:
-            where, parameters = f"where {table.session_column} <= ?", [last]
+        elif (first, last) != (date.min, date.max) and table.session_column:
+            where, parameters = f"where {table.session_column} between ? and ?", [first, last]
         order = ", ".join(table.key)
         wanted = columns or table.column_names
         frame = self.query(f"select {', '.join(wanted)} from {table.full_name} {where} order by {order}", parameters)
@@ -110,8 +111,9 @@ class Warehouse(Serving):
         """Return the rows of rank 1 of every session, and `n_candidates`, how many the session has."""
         names = ", ".join(table.column_names)
         frame = self.query(
-            f"select {names}, count(*) over (partition by session_date) as n_candidates from {table.full_name}"
-            " qualify rank = 1 order by session_date"
+            f"select {names}, n_candidates from {table.full_name} join"
+            f" (select session_date, count(*) as n_candidates from {table.full_name} group by session_date)"
+            " using (session_date) where rank = 1 order by session_date"
         )
         schema: dict[str, pl.DataType] = {**table.polars_schema, "n_candidates": pl.Int64()}
         return frame.cast(schema)  # type: ignore[arg-type]
@@ -220,8 +222,18 @@ class Warehouse(Serving):
         return frame.cast(dict(schema))  # type: ignore[arg-type]
 
     def write_meta(self, name: str, frame: pl.DataFrame) -> None:
-        """Make an internal table hold exactly `frame`."""
-        self._insert(name, frame.select(list(internal_tables()[name])), delete="true")
+        """Make an internal table, whose rows all differ, hold exactly `frame`, touching only what differs."""
+        columns = list(internal_tables()[name])
+        held = self.query(f"select rowid, {', '.join(columns)} from {name}").cast(dict(internal_tables()[name]))  # type: ignore[arg-type]
+        gone = held.join(frame, on=columns, how="anti", nulls_equal=True)["rowid"]
+        if 2 * gone.len() > held.height:
+            self._insert(name, frame.select(columns), delete="true")
+            return
+        came = frame.select(columns).join(held, on=columns, how="anti", nulls_equal=True, maintain_order="left")
+        if gone.len():
+            self.connection.execute(f"delete from {name} where rowid = any(?)", [gone.to_list()])
+        if came.height:
+            self._insert(name, came)
 
     def replace_meta(self, name: str, frame: pl.DataFrame, *, sessions: Sequence[date]) -> None:
         """Make the rows of an internal table for some sessions exactly `frame`."""
@@ -232,15 +244,11 @@ class Warehouse(Serving):
 
     def mark_dirty(self, table: Table, sessions: Sequence[date | None]) -> None:
         """Remember that rows of sessions (None: of a table without sessions) differ from what is published."""
-        rows = pl.DataFrame(
-            {
-                "table_name": [table.full_name] * len(sessions),
-                "partition": [_partition(table, day) for day in sessions],
-                "session_date": list(sessions),
-            },
-            schema_overrides={"session_date": pl.Date()},
+        durability.announce("insert", "meta.dirty")
+        self.connection.execute(
+            "insert into meta.dirty select ?, unnest(?::varchar[]), unnest(?::date[])",
+            [table.full_name, [_partition(table, day) for day in sessions], list(sessions)],
         )
-        self._insert("meta.dirty", rows)
 
     def dirty(self) -> list[tuple[Table, str]]:
         """Return the partitions that differ from what is published, in the order of the schemas."""
@@ -249,16 +257,30 @@ class Warehouse(Serving):
         found = [(BY_NAME[name], partition) for name, partition in rows.iter_rows()]
         return sorted(found, key=lambda item: (order[item[0].full_name], item[1]))
 
-    def dirty_sessions(self, table: Table | None = None) -> set[date]:
-        """Return the sessions of which some row (of one table, or of any) differs from what is published."""
-        where = "session_date is not null" + (" and table_name = ?" if table else "")
-        parameters = [table.full_name] if table else []
+    def dirty_sessions(self, *tables: Table) -> set[date]:
+        """Return the sessions of which some row (of the tables, or of any) differs from what is published."""
+        where = "session_date is not null" + (" and table_name = any(?)" if tables else "")
+        parameters = [[table.full_name for table in tables]] if tables else []
         rows = self.query(f"select distinct session_date from meta.dirty where {where}", parameters)
         return set(rows["session_date"].to_list())
 
-    def clear_dirty(self) -> None:
-        """Forget what is published now."""
-        self.connection.execute("delete from meta.dirty")
+    def first_changed(self, *, since: str) -> dict[tuple[Table, str], date]:
+        """Return the first session that differs in each dirty partition from what was published in state `since`.
+
+        Empty if another state was the last that this warehouse published: then more may differ than is marked.
+        """
+        rows = self.query(
+            "select table_name, partition, min(session_date) as first from meta.dirty"
+            " where exists (from meta.published where state = ?) group by all having first is not null",
+            [since],
+        )
+        return {(BY_NAME[name], partition): first for name, partition, first in rows.iter_rows()}
+
+    def clear_dirty(self, *, published: str) -> None:
+        """Forget what is published now, in a state of that name (`first_changed`)."""
+        with self.transaction():
+            self.connection.execute("delete from meta.dirty")
+            self.write_meta("meta.published", pl.DataFrame({"state": [published]}))
 
     def all_partitions(self) -> list[tuple[Table, str]]:
         """Return every partition of every table, empty tables without sessions included."""
@@ -389,13 +411,19 @@ class Warehouse(Serving):
             self.connection.unregister("incoming")
 
     def _read_files(
-        self, table: Table, *, sessions: Sequence[date] | None, last: date | None, columns: Sequence[str] | None
+        self,
+        table: Table,
+        *,
+        sessions: Sequence[date] | None,
+        first: date,
+        last: date,
+        columns: Sequence[str] | None,
     ) -> pl.DataFrame:
         records = self.files_of(table, sessions=sessions).values()
         frames = [
             read_partition(self.partitions, record, columns=columns)
             for record in records
-            if not last or record.session_date <= last
+            if first <= record.session_date <= last
         ]
         return pl.concat([table.empty().select(columns or table.column_names), *frames])
 

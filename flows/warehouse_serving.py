@@ -18,6 +18,10 @@ from transforms.table_schema import Table
 
 # Hash of the snapshot by partition (session, year, or "all") by table: what a served file is built from.
 Partitions = Mapping[str, Mapping[str, str]]
+# The first session that differs from what a served file was built from, by partition.
+FirstChanged = Mapping[tuple[Table, str], date]
+Span = tuple[date, date]
+EVERYTHING: Span = (date.min, date.max)
 
 
 class Serving(Summaries):
@@ -37,38 +41,40 @@ class Serving(Summaries):
         base: Path | None = None,
         held: Partitions | None = None,
         now: Partitions | None = None,
+        first_changed: FirstChanged | None = None,
     ) -> None:
         """Write the published tables, comments, views and macros into a new DuckDB file at `draft`.
 
         Of large tables the newest `serving_sessions` sessions. Never a copy of the warehouse: the list of tables is the
-        schemas'. With a `base`, a file built before by the same statements, tables start from its rows: partitions of
-        which `held`, what it was built from, and `now` name the same hash. A base that turns out damaged is not
+        schemas'. With a `base`, a file built before by the same statements, most of which `held`, what it was built
+        from, and `now` have in common, the draft starts from its rows: replaced are the partitions of which the two
+        name different hashes, of a year only the sessions from `first_changed` on. A base that turns out damaged is not
         carried on, the draft is made anew.
         """
-        kept = {}
-        for table in TABLES:
-            before, after = (cuts.get(table.full_name, {}) for cuts in (held or {}, now or {}))
-            n_equal = len(before.items() & after.items())
-            if n_equal and 2 * n_equal >= len(after):
-                kept[table] = sorted({cut for cut, _ in before.items() ^ after.items()})
-        if base and kept:
+        replaced = _replaced(held or {}, now or {}, first_changed or {})
+        if base and held and replaced is not None:
             try:
-                self._serve(draft, serving_sessions=serving_sessions, base=base, kept=kept)
+                self._serve(draft, serving_sessions=serving_sessions, base=base, replaced=replaced)
                 return
             except duckdb.Error as error:
                 if is_of_the_disk(error):
                     raise
-        self._serve(draft, serving_sessions=serving_sessions, base=None, kept={})
+        self._serve(draft, serving_sessions=serving_sessions, base=None, replaced={})
 
     def _serve(
-        self, draft: Path, *, serving_sessions: int, base: Path | None, kept: Mapping[Table, Sequence[str]]
+        self,
+        draft: Path,
+        *,
+        serving_sessions: int,
+        base: Path | None,
+        replaced: Mapping[Table, Sequence[Span]],
     ) -> None:
-        """Make the served file, of tables `kept` from the rows of `base` but for the partitions named."""
+        """Make the served file: anew, or from the rows of `base` but for those `replaced`."""
 
-        def source_of(table: Table) -> str:
+        def source_of(table: Table, span: Span = EVERYTHING) -> str:
             if table in LARGE_TABLES:
-                return self.rows_of(table, list(newest[table].values()))
-            return f"{home}.{table.full_name} order by {', '.join(table.key)}"
+                return self.rows_of(table, [file for day, file in newest[table].items() if span[0] <= day <= span[1]])
+            return f"{home}.{table.full_name} {_where(span)} order by {', '.join(table.key)}"
 
         newest = {table: dict(list(self.files_of(table).items())[-serving_sessions:]) for table in LARGE_TABLES}
         draft.unlink(missing_ok=True)
@@ -78,22 +84,16 @@ class Serving(Summaries):
             shutil.copyfile(base, draft)
         home = self.query("select current_database() as name")["name"][0]
         self.connection.execute(f"attach '{quoted(draft)}' as served (storage_version 'v1.2.0')")
+        # Closing the gaps that deleted sessions leave takes half a second every few nights and gains no room: full
+        # groups of rows are freed without it.
+        self.connection.execute("set max_vacuum_tasks = 0")
         try:
             # One transaction: committing each of some 250 statements by itself takes three times as long.
             self.connection.begin()
-            for table, cuts in kept.items():
-                names = ", ".join(table.column_names)
-                if table in LARGE_TABLES:
-                    days = [date.fromisoformat(cut) for cut in cuts]
-                    fresh = [newest[table][day] for day in days if day in newest[table]]
-                    self._replace(
-                        table, "session_date = any($cuts)", days, f"select {names} from {self.rows_of(table, fresh)}"
-                    )
-                else:
-                    own = "year(session_date) = any($cuts)"
-                    rows = f"select {names} from {home}.{table.full_name} where {own} order by {', '.join(table.key)}"
-                    self._replace(table, own, [int(cut) for cut in cuts], rows)
-            for statement in served_statements(source_of, carried=kept):
+            for table, spans in replaced.items():
+                for span in spans:
+                    self._replace(table, span, source_of(table, span))
+            for statement in () if base else served_statements(source_of):
                 self.connection.execute(statement)
             self.connection.commit()
             # Detaching would do it, but not tell why the disk refused.
@@ -101,19 +101,44 @@ class Serving(Summaries):
         except BaseException:
             with suppress(duckdb.Error):
                 self.connection.rollback()
+            raise
+        finally:
+            with suppress(duckdb.Error):
+                self.connection.execute("reset max_vacuum_tasks")
                 self.connection.execute(f"use {home}")
                 self.connection.execute("detach served")
-            raise
-        self.connection.execute(f"use {home}")
-        self.connection.execute("detach served")
 
-    def _replace(self, table: Table, where: str, cuts: Sequence[date | int], rows: str) -> None:
-        """Put rows in the place of those that a served table has of the cuts."""
-        if cuts:
-            self.connection.execute(f"delete from served.{table.full_name} where {where}", {"cuts": cuts})
-            self.connection.execute(
-                f"insert into served.{table.full_name} {rows}", {"cuts": cuts} if "$cuts" in rows else None
-            )
+    def _replace(self, table: Table, span: Span, source: str) -> None:
+        """Put the rows of `source` in the place of those that a served table has of the sessions of a span."""
+        served = f"served.{table.full_name}"
+        self.connection.execute(f"delete from {served} {_where(span)}")
+        self.connection.execute(f"insert into {served} select {', '.join(table.column_names)} from {source}")
+
+
+def _replaced(held: Partitions, now: Partitions, first_changed: FirstChanged) -> dict[Table, list[Span]] | None:
+    """Return the sessions of each table that differ; None if a large table has too little in common to be carried."""
+    replaced = {}
+    for table in TABLES:
+        before, after = held.get(table.full_name, {}), now.get(table.full_name, {})
+        n_equal = len(before.items() & after.items())
+        if table in LARGE_TABLES and 2 * n_equal < len(after):
+            return None
+        cuts = sorted({cut for cut, _ in before.items() ^ after.items()})
+        replaced[table] = [_span(cut, first_changed.get((table, cut))) for cut in cuts]
+    return replaced
+
+
+def _span(cut: str, first_changed: date | None) -> Span:
+    """Return the first and last day of a partition; of a year, not before the first session that changed."""
+    if cut == "all":
+        return EVERYTHING
+    if "-" in cut:
+        return date.fromisoformat(cut), date.fromisoformat(cut)
+    return first_changed or date(int(cut), 1, 1), date(int(cut), 12, 31)
+
+
+def _where(span: Span) -> str:
+    return "" if span == EVERYTHING else f"where session_date between '{span[0]}' and '{span[1]}'"
 
 
 def quoted(path: Path) -> str:

@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 
 from flows.home import Home
+from flows.manifests import published_nights
 from flows.night import NightResult
-from flows.publication import published_nights
 from tests.flows.small_home import (
     NIGHTS,
     new_home,

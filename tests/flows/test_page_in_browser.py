@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.home import Home
-from flows.publication import publish_page
+from flows.night_pages import publish_page
 from flows.report import LATEST, report_path
 from flows.served_database import query_published
 from flows.served_record import SERVED_FILE

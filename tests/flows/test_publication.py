@@ -18,7 +18,7 @@ import pytest
 
 from flows import night
 from flows.home import Home
-from flows.publication import published_nights, read_files
+from flows.manifests import published_nights, read_files
 from flows.served_database import query_published
 from flows.served_record import MOST_CARRIED, RECORD_FILE, SERVED_FILE
 from flows.settings import Settings

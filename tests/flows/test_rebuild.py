@@ -9,7 +9,7 @@ import pytest
 
 from flows import journal, night
 from flows.home import Home
-from flows.publication import manifest_path, published_nights
+from flows.manifests import manifest_path, published_nights
 from flows.rebuild import rebuild, verify_night
 from flows.settings import Settings
 from flows.warehouse import Warehouse

@@ -13,7 +13,8 @@ import pytest
 
 from flows import journal, night
 from flows.home import Home, locked
-from flows.publication import publish_page, read_manifest
+from flows.manifests import read_manifest
+from flows.night_pages import publish_page
 from flows.published_night import read_night, read_published_night
 from flows.report import LATEST, report_page, report_path
 from flows.served_record import SERVED_FILE

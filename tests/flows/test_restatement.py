@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from flows.home import Home
-from flows.publication import manifest_path
+from flows.manifests import manifest_path
 from tests.flows.small_home import (
     LATER,
     NIGHTS,

@@ -41,14 +41,14 @@ def test_every_table_of_the_schemas_exists_with_its_columns(warehouse):
 def test_writing_the_same_rows_twice_changes_nothing(warehouse):
     frame = levels((date(2024, 2, 1), 14.0), (date(2024, 2, 2), 15.0))
     assert warehouse.write_changes(LEVELS, frame) == [date(2024, 2, 1), date(2024, 2, 2)]
-    warehouse.clear_dirty()
+    warehouse.clear_dirty(published="before")
     assert warehouse.write_changes(LEVELS, frame) == []
     assert warehouse.dirty() == []
 
 
 def test_only_the_sessions_that_differ_are_written_and_their_partitions_marked(warehouse):
     warehouse.write_changes(LEVELS, levels((date(2023, 2, 1), 14.0), (date(2024, 2, 2), 15.0)))
-    warehouse.clear_dirty()
+    warehouse.clear_dirty(published="before")
     assert warehouse.write_changes(LEVELS, levels((date(2023, 2, 1), 14.0), (date(2024, 2, 2), 15.5))) == [
         date(2024, 2, 2)
     ]

@@ -15,8 +15,8 @@ import pytest
 
 from flows.calendar import trading_calendar
 from flows.home import Home, locked
+from flows.manifests import manifest_path
 from flows.night import due_sessions
-from flows.publication import manifest_path
 from flows.settings import Settings
 from flows.warehouse import Warehouse
 from tests.flows.small_home import new_home

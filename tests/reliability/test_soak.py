@@ -11,7 +11,7 @@ import pytest
 from benchmarks import soak as soaking
 from benchmarks.soak import SETTINGS_TEXT, Sample, clock, memory_slope, overdue_revisions, soak, stocked_home
 from flows.calendar import trading_calendar
-from flows.publication import published_nights
+from flows.manifests import published_nights
 from flows.warehouse import Warehouse
 
 N_NIGHTS, A_RUN = 30, 10
