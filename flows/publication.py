@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
+import polars as pl
+
 from flows import ledger
 from flows.durability import DRAFT_SUFFIX, announce, move_file, remove_file, sync_folder
 from flows.home import Home
@@ -26,12 +28,19 @@ from flows.report import write_report
 from flows.retention import REVISION_FORMAT
 from flows.served_record import SERVED_FILE, carried_record, write_record
 from flows.settings import Settings
-from flows.snapshots import READ_ONLY, SnapshotFile, partition_path, publish_partition_file, write_snapshot
+from flows.snapshots import (
+    READ_ONLY,
+    SnapshotFile,
+    partition_path,
+    publish_partition_file,
+    read_as_published,
+    write_snapshot,
+)
 from flows.staging import STAGED_KINDS
 from flows.storage import staging_store
 from flows.warehouse import Warehouse
 from flows.warehouse_serving import FirstChanged
-from transforms.schemas import FUTURES_SETTLEMENT, INDEX_LEVEL, OPTION_QUOTE
+from transforms.schemas import FUTURES_SETTLEMENT, INDEX_LEVEL, OPTION_QUOTE, partition_of
 from transforms.table_schema import Table
 
 
@@ -178,7 +187,14 @@ def _publish_partition(
             published, table=table, source=folder / file.name, record=record, before=before, revision=revision
         )
         return record
-    frame = warehouse.read_partition(table, partition)
+    grows = before and first_changed > date.min and partition_of(table) == "year"
+    old = read_as_published(published, before) if before and grows else None
+    if old is None:
+        frame = warehouse.read_partition(table, partition)
+    else:
+        # A year of which only the newest sessions differ is mostly the file that is there.
+        kept = old.filter(pl.col("session_date") < first_changed)
+        frame = pl.concat([kept, warehouse.read(table, first=first_changed, last=date(int(partition), 12, 31))])
     return write_snapshot(
         published,
         table=table,
@@ -186,7 +202,7 @@ def _publish_partition(
         frame=frame,
         before=before,
         revision=revision,
-        first_changed=first_changed,
+        published_rows=old,
     )
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import io
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -55,13 +54,13 @@ def write_snapshot(
     frame: pl.DataFrame,
     before: SnapshotFile | None,
     revision: str | None,
-    first_changed: date = date.min,
+    published_rows: pl.DataFrame | None = None,
 ) -> SnapshotFile | None:
     """Publish one partition and return its record; None if it has no rows any more.
 
     A file whose bytes would not change is left alone. A file it replaces is kept under revisions/ when `revision` names
-    the revision: that is when rows change that were published before, not when a year grows by a session. Rows before
-    `first_changed` are known to be as published.
+    the revision: that is when rows change that were published before, not when a year grows by a session.
+    `published_rows` are the rows of that file, where they have been read.
     """
     path = partition_path(table, partition)
     target = published / path
@@ -73,7 +72,7 @@ def write_snapshot(
     record = SnapshotFile(path=path, rows=frame.height, sha256=hashlib.sha256(payload).hexdigest())
     if before == record and target.exists():
         return record
-    if revision and target.exists() and replaces_rows(target, frame, table=table, first_changed=first_changed):
+    if revision and target.exists() and replaces_rows(target, frame, table=table, old=published_rows):
         keep = published / "revisions" / revision / path
         if not keep.exists():
             replace_file(keep, target.read_bytes(), mode=READ_ONLY)
@@ -116,23 +115,29 @@ def publish_partition_file(
     link_file(source, target, mode=READ_ONLY)
 
 
-def replaces_rows(target: Path, frame: pl.DataFrame, *, table: Table, first_changed: date = date.min) -> bool:
-    """Return whether a row published at `target`, of session `first_changed` or later, is not the same in `frame`."""
+def replaces_rows(target: Path, frame: pl.DataFrame, *, table: Table, old: pl.DataFrame | None = None) -> bool:
+    """Return whether a row published at `target`, which `old` are the rows of if given, is not the same in `frame`."""
     try:
-        if first_changed > date.min and _newest_session(target) < first_changed:
-            return False
-        old = _rows(target)
+        old = _rows(target) if old is None else old
     except (pl.exceptions.ComputeError, OSError):
         # Damaged since it was published: kept as it is, and replaced by a whole one.
         return True
     if old.columns != frame.columns:
         return True
+    if old.equals(frame.head(old.height)):
+        return False
     return not old.join(frame, on=table.column_names, how="anti", nulls_equal=True).is_empty()
 
 
-def _newest_session(path: Path) -> date:
-    newest = pl.read_parquet(path, columns=["session_date"], hive_partitioning=False)["session_date"].max()
-    return newest if isinstance(newest, date) else date.max
+def read_as_published(published: Path, record: SnapshotFile) -> pl.DataFrame | None:
+    """Return the rows of a snapshot, None unless the file has the very bytes it was published with."""
+    try:
+        payload = (published / record.path).read_bytes()
+    except FileNotFoundError:
+        return None
+    if hashlib.sha256(payload).hexdigest() != record.sha256:
+        return None
+    return pl.read_parquet(io.BytesIO(payload), hive_partitioning=False)
 
 
 def _rows(path: Path) -> pl.DataFrame:

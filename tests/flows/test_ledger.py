@@ -62,3 +62,33 @@ def test_entries_until_a_line_end_with_it_and_an_unknown_line_is_an_error(home):
     assert ledger.entries_until(home, "nights", ledger.GENESIS) == []
     with pytest.raises(LedgerBroken, match="holds no line"):
         ledger.entries_until(home, "nights", "f" * 64)
+
+
+def test_only_what_follows_the_bytes_known_is_read_and_its_chain_is_followed(home):
+    assert ledger.begins_with(home, "notes", ledger.followed(home, "notes"))
+    for number in range(2):
+        ledger.append_entry(home, "notes", {"note": f"entry {number}"})
+    known = ledger.followed(home, "notes")
+    assert (known.n_lines, known.head) == (2, ledger.head(home, "notes"))
+    ledger.append_entry(home, "notes", {"note": "after"})
+    assert ledger.begins_with(home, "notes", known)
+    assert [entry["note"] for entry in ledger.each_entry(home, "notes", after=known)] == ["after"]
+    path = home.ledger / "notes.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"after", b"later"))
+    with pytest.raises(LedgerBroken, match="line 3 does not follow"):
+        list(ledger.each_entry(home, "notes", after=known))
+    path.write_bytes(whole.replace(b"entry 0", b"entry 9"))
+    assert not ledger.begins_with(home, "notes", known)
+    path.write_bytes(whole[: known.n_bytes - 5])
+    assert not ledger.begins_with(home, "notes", known)
+
+
+def test_a_line_cut_short_is_not_counted_as_followed(home):
+    ledger.append_entry(home, "notes", {"note": "whole"})
+    known = ledger.followed(home, "notes")
+    with open(home.ledger / "notes.jsonl", "ab") as stream:
+        stream.write(b'{"note": "torn", "prev')
+    assert ledger.followed(home, "notes") == known
+    ledger.append_entry(home, "notes", {"note": "after"})
+    assert [entry["note"] for entry in ledger.each_entry(home, "notes", after=known)] == ["after"]

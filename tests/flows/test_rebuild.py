@@ -21,7 +21,7 @@ from tests.flows.small_home import (
     published_rows,
     snapshot_hashes,
 )
-from transforms.errors import DataError
+from transforms.errors import DataError, LedgerBroken
 from transforms.schemas import JOURNAL, SIGNAL_DAILY
 
 LAST = NIGHTS[-1]
@@ -43,6 +43,16 @@ def test_without_warehouse_and_published_the_same_bytes_and_every_note_come_back
     assert snapshot_hashes(home.published) == before
     assert published_nights(home.published) == list(NIGHTS)
     assert published_rows(home.published, JOURNAL).equals(entries)
+
+
+def test_a_night_of_long_ago_rewritten_in_the_ledger_is_found_by_the_next_run(home: Home) -> None:
+    """The next night only reads the lines that were added, but for that the others must be the bytes they were."""
+    path = home.ledger / "nights.jsonl"
+    first, rest = path.read_bytes().split(b"\n", 1)
+    path.write_bytes(first.replace(b"labels", b"labelz", 1) + b"\n" + rest)
+    assert path.read_bytes().split(b"\n", 1)[0] != first
+    with pytest.raises(LedgerBroken, match=r"nights\.jsonl line 1 does not follow"):
+        import_paths(home, [], now=LATER)
 
 
 def test_a_damaged_warehouse_is_replaced(home: Home) -> None:

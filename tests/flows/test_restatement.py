@@ -12,6 +12,7 @@ from flows.manifests import manifest_path
 from tests.flows.small_home import (
     LATER,
     NIGHTS,
+    copied,
     import_paths,
     published_rows,
     run_night,
@@ -47,6 +48,9 @@ REPLACED = sorted(
     + ["snapshots/core.landed_file/part-0.parquet"]
     + [f"reports/{night}.html" for night in NIGHTS_FROM_THEN_ON]
 )
+
+
+CURVE_2024 = "snapshots/feature.curve_daily/session_year=2024/part-0.parquet"
 
 
 def restated_file(folder: Path, market: SmallMarket) -> Path:
@@ -104,6 +108,22 @@ def test_a_restated_settlement_changes_exactly_these_tables_and_sessions_and_kee
     untouched = {path: sha for path, sha in snapshot_hashes(base_home.published).items() if path not in REPLACED}
     assert len(untouched) > 15
     assert untouched.items() <= snapshot_hashes(home.published).items()
+
+
+def test_a_year_somebody_changed_is_published_from_the_warehouse_whole(
+    base_home: Home, home: Home, market: SmallMarket, tmp_path: Path
+) -> None:
+    """Rows before the restated session would be taken from the file, were it the one published."""
+    alone = copied(base_home, tmp_path / "alone")
+    tampered = home.published / CURVE_2024
+    tampered.chmod(0o644)
+    rows = pl.read_parquet(tampered, hive_partitioning=False)
+    rows.with_columns(pl.col("vx1") + 1.0).write_parquet(tampered)
+    late = restated_file(tmp_path / "late", market)
+    for own in (alone, home):
+        import_paths(own, [late], now=LATER)
+    assert snapshot_hashes(home.published) == snapshot_hashes(alone.published)
+    assert (home.published / "revisions" / "20240302T230000Z" / CURVE_2024).exists()
 
 
 def test_a_curve_figure_of_the_restated_session_is_the_new_one(

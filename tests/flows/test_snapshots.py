@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.durability import link_file
-from flows.snapshots import SnapshotFile, parquet_bytes, partition_path, write_snapshot
+from flows.snapshots import SnapshotFile, parquet_bytes, partition_path, read_as_published, write_snapshot
 from transforms.errors import SchemaMismatch
 from transforms.schemas import INDEX_LEVEL, JOURNAL, OPTION_QUOTE
 
@@ -81,6 +81,20 @@ def test_a_file_somebody_removed_is_written_again(tmp_path: Path) -> None:
     (tmp_path / YEAR).unlink()
     assert write(tmp_path, levels(14.0), before=first) == first
     assert (tmp_path / YEAR).exists()
+
+
+def test_rows_are_read_as_published_only_from_the_very_bytes(tmp_path: Path) -> None:
+    record = write(tmp_path, levels(14.0, 15.0))
+    assert record is not None
+    rows = read_as_published(tmp_path, record)
+    assert rows is not None
+    assert rows.equals(levels(14.0, 15.0))
+    target = tmp_path / YEAR
+    target.chmod(0o644)
+    target.write_bytes(parquet_bytes(levels(14.0, 16.0)))
+    assert read_as_published(tmp_path, record) is None
+    target.unlink()
+    assert read_as_published(tmp_path, record) is None
 
 
 def test_a_partition_without_rows_is_withdrawn_and_kept(tmp_path: Path) -> None:

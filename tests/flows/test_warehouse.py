@@ -3,10 +3,12 @@ from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import polars as pl
 import pytest
 
 from flows.docs import data_dictionary
+from flows.internal_tables import RULE_SCHEMA
 from flows.partition_files import LARGE_TABLES
 from flows.served_database import named_query, query_published
 from flows.warehouse import Warehouse
@@ -54,6 +56,28 @@ def test_only_the_sessions_that_differ_are_written_and_their_partitions_marked(w
     ]
     assert warehouse.dirty() == [(LEVELS, "2024")]
     assert warehouse.dirty_sessions() == {date(2024, 2, 2)}
+
+
+def test_what_changed_first_is_known_only_since_the_state_published_last(warehouse):
+    warehouse.write_changes(LEVELS, levels((date(2023, 2, 1), 14.0), (date(2024, 2, 1), 14.0)))
+    warehouse.clear_dirty(published="last")
+    assert warehouse.first_changed(since="last") == {}
+    rows = [(date(2023, 2, 1), 14.0), (date(2024, 2, 1), 14.5), (date(2024, 2, 2), 15.0)]
+    warehouse.write_changes(LEVELS, levels(*rows))
+    warehouse.write_changes(LEVELS, levels(*rows, (date(2024, 2, 5), 16.0)))
+    assert warehouse.first_changed(since="last") == {(LEVELS, "2024"): date(2024, 2, 1)}
+    assert warehouse.first_changed(since="another") == {}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_internal_table_holds_exactly_what_is_written_however_much_of_it_is_new(warehouse, seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(4):
+        kept = sorted({int(n) for n in rng.integers(0, 30, rng.integers(0, 30))})
+        rules = [None if n % 7 == 0 else f"rule {n % 5}" for n in kept]
+        frame = pl.DataFrame({"table_name": [f"t{n}" for n in kept], "rule": rules}, schema=RULE_SCHEMA)
+        warehouse.write_meta("meta.rule", frame.sample(fraction=1.0, shuffle=True, seed=seed))
+        assert warehouse.read_meta("meta.rule").sort("table_name").equals(frame.sort("table_name"))
 
 
 def test_a_row_that_is_gone_is_removed(warehouse):
@@ -169,6 +193,26 @@ def test_a_file_carried_on_holds_what_one_made_anew_holds(warehouse, tmp_path):
     assert content(carried) == content(anew) != content(base)
     assert list(now["core.option_quote"]) == [f"2024-02-0{day}" for day in (2, 5, 6, 7, 8, 9)]
     assert sorted(now["core.index_level"]) == ["2020", "2021", "2022", "2023", "2024"]
+
+
+def test_of_a_year_carried_on_only_the_sessions_from_the_first_that_changed_on_are_replaced(warehouse, tmp_path):
+    """The base is marked in a session before and in one after: one mark is carried on, the other is gone."""
+    rows = [(date(2024, 2, day), 14.0) for day in (1, 2, 5)]
+    warehouse.write_changes(LEVELS, levels(*rows))
+    base, draft = tmp_path / "base.duckdb", tmp_path / "draft.duckdb"
+    warehouse.build_served(base, serving_sessions=6)
+    held = hashes(warehouse, serving_sessions=6)
+    warehouse.clear_dirty(published="last")
+    with duckdb.connect(str(base)) as connection:
+        connection.execute("update core.index_level set low = 7 where session_date in ('2024-02-01', '2024-02-05')")
+    warehouse.write_changes(LEVELS, levels(rows[0], (rows[1][0], 15.0), rows[2], (date(2024, 2, 6), 16.0)))
+    now = hashes(warehouse, serving_sessions=6)
+    first_changed = warehouse.first_changed(since="last")
+    warehouse.build_served(draft, serving_sessions=6, base=base, held=held, now=now, first_changed=first_changed)
+    served = query_published(draft, "select close, low from core.index_level order by session_date")
+    assert served.rows() == [(14.0, 7.0), (15.0, None), (14.0, None), (16.0, None)]
+    warehouse.build_served(draft, serving_sessions=6, base=base, held=held, now=now)
+    assert query_published(draft, "select count(low) as n from core.index_level")["n"].to_list() == [0]
 
 
 def test_rows_of_the_base_are_what_is_carried_on_and_a_damaged_base_is_not(warehouse, tmp_path):
