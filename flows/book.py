@@ -349,11 +349,7 @@ def _write(warehouse: Warehouse, written: _Written) -> None:
 
 def _write_rule_versions(warehouse: Warehouse) -> None:
     """Write mart.rule_version: each version that judged a night, from the first night it judged."""
-    seen = (
-        warehouse.read(RULE_EVALUATION)
-        .group_by("rule", "rule_version")
-        .agg(pl.col("session_date").min().alias("valid_from"), pl.col("session_date").max().alias("last"))
-    )
+    seen = warehouse.rule_versions()
     labels: dict[str, str] = {}
     # What was decided on a version's last night says what it is: a few nights name them all.
     for text in frozen_json(warehouse, sessions=seen["last"].unique().to_list()).values():

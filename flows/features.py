@@ -43,6 +43,13 @@ RANKED_FROM = (OPTION_QUOTE, OPTION_ANALYTICS, SLICE, TERM_STRUCTURE, INDEX_LEVE
 PRICED_FROM = (OPTION_QUOTE, FUTURES_SETTLEMENT, INDEX_LEVEL, TREASURY_RATE)
 
 
+# Of slices, by far the widest and longest of what daily features read.
+SURFACE_FROM = (
+    "session_date", "root", "expiration", "time_to_expiry", "forward", "forward_low", "forward_high",
+    "svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma",
+)  # fmt: skip
+
+
 @dataclass
 class Analyzed:
     """Sessions whose feature rows changed, by table."""
@@ -215,10 +222,13 @@ def _drawn_before(warehouse: Warehouse, indicators: IndicatorSettings) -> pl.Dat
 
 def _inputs(warehouse: Warehouse) -> dict[str, pl.DataFrame]:
     names = (
-        "core.futures_settlement", "core.index_level", "core.market_breadth", "feature.slice",
-        "feature.residual_bucket_daily", "mart.mispricing",
+        "core.futures_settlement", "core.index_level", "core.market_breadth", "feature.residual_bucket_daily",
+        "mart.mispricing",
     )  # fmt: skip
-    return {name: warehouse.read(BY_NAME[name]) for name in names}
+    return {
+        **{name: warehouse.read(BY_NAME[name]) for name in names},
+        "feature.slice": warehouse.read(SLICE, columns=SURFACE_FROM),
+    }
 
 
 def _spliced(now: pl.DataFrame, then: pl.DataFrame, sessions: pl.Series) -> pl.DataFrame:

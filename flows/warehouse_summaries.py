@@ -8,6 +8,7 @@ import polars as pl
 
 from flows.internal_tables import EDITION_TABLES, PARTITION_FILE_SCHEMA
 from flows.partition_files import LARGE_TABLES, PartitionFile
+from transforms.schemas import RULE_EVALUATION
 from transforms.table_schema import Table
 
 
@@ -39,6 +40,13 @@ class Summaries:
         return self.query(
             "select session_date, md5(settings) as settings, md5(decided) as decided from meta.night"
             " left join meta.decided using (session_date) order by session_date"
+        )
+
+    def rule_versions(self) -> pl.DataFrame:
+        """Return `rule`, `rule_version`, `valid_from`, `last`: the first and last night that each version judged."""
+        return self.query(
+            "select rule, rule_version, min(session_date) as valid_from, max(session_date) as last"
+            f" from {RULE_EVALUATION.full_name} group by rule, rule_version"
         )
 
     def session_files(self) -> pl.DataFrame:
