@@ -4,6 +4,7 @@ It takes seconds and a quarter of a gigabyte to import, so it is imported inside
 need.
 """
 
+import atexit
 import gc
 import os
 import threading
@@ -26,8 +27,10 @@ def warm_up() -> None:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations.expectations  # noqa: F401
 
-    # A third of a million objects that stay as long as the process: the collector need not go through them again.
+    # A third of a million objects that stay as long as the process: the collector need not go through them again, but
+    # at the end, when modules see to it that nothing of theirs is left.
     gc.freeze()
+    atexit.register(gc.unfreeze)
 
 
 @cache
