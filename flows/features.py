@@ -139,11 +139,13 @@ def daily_features(
     `drawn` is feature.mean_reversion_daily as the same code and settings made it before; None if there is none.
     """
     futures, levels = inputs["core.futures_settlement"].lazy(), inputs["core.index_level"].lazy()
+    # Read twice below.
+    summary = surface_summary(inputs["feature.slice"].lazy()).collect()
     # None of these reads another: they share the processors.
     curve, surface, structure, vol_of_vol, dislocation = pl.collect_all(
         [
             curve_daily(futures, levels, calendar=calendar, roll_days_before_expiry=indicators.roll_days_before_expiry),
-            surface_daily(surface_summary(inputs["feature.slice"].lazy()), levels),
+            surface_daily(summary.lazy(), levels),
             term_structure(futures, calendar=calendar),
             vol_of_vol_daily(levels, calendar=calendar),
             dislocation_daily(

@@ -74,8 +74,10 @@ def publish_changes(
     """
     record_landings(home, warehouse)
     published = home.published
-    for draft in published.rglob(f".*{DRAFT_SUFFIX}"):
-        remove_file(draft)
+    for folder, _, names in os.walk(published):
+        for name in names:
+            if name.startswith(".") and name.endswith(DRAFT_SUFFIX):
+                remove_file(Path(folder, name))
     before = read_files(published)
     known_nights = published_nights(published)
     dirty = warehouse.dirty()

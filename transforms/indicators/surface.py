@@ -120,6 +120,8 @@ def surface_summary(slices: pl.LazyFrame, *, tenors: Sequence[int] = TENORS) -> 
             coalesce=False,
             check_sortedness=False,
         )
+    # Read three times below, and found again each time unless it is collected.
+    targets = targets.collect().lazy()
     # Of some sixty slices a session only those around a tenor are solved for their 25-delta strikes.
     sides = [
         targets.select("session_date", *(pl.col(f"{side}_{c}").alias(c) for c in slice_key[1:]))
