@@ -5,7 +5,8 @@ Run from the checkout: nice python -m benchmarks.soak [--nights N] [--a-run N] [
 The market is tiny: one VX contract at a time, VIX, breadth; no chains, no pages. It is imported once; then `alvh run`'s
 stages are run with the clock of each evening, `--a-run` nights to a run, as a home that was off for so long catches
 up. Every 250 nights a settlement is restated, which leaves a revision, and `alvh prune` drops what is past its days.
-Memory is this process's resident set after a collection, without the free pages that the C library keeps. It stops at
+Memory is this process's resident set between two runs: after a collection, without the free pages that the C library
+keeps, and two seconds later, because Polars and DuckDB give back what they have freed only after a second. It stops at
 `--nights` or after `--minutes` of one core, since the machine may be shared.
 """
 
@@ -40,6 +41,8 @@ REVISIONS_DAYS = 90
 SETTINGS_TEXT = (
     f"[publish]\nreport_nights = 0\ncatch_up_sessions = 250\n[retention]\nrevisions_days = {REVISIONS_DAYS}\n"
 )
+# Seconds; the allocators of Polars and DuckDB wait for one.
+SETTLED_AFTER = 2.0
 # The first nights fill caches and pools; a slope is taken after them.
 WARM_UP_NIGHTS = 200
 
@@ -64,6 +67,7 @@ def resident_mb() -> float:
     """Return this process's resident memory, MiB, when what is garbage or free has been given back."""
     gc.collect()
     give_back()
+    time.sleep(SETTLED_AFTER)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 

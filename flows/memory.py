@@ -3,8 +3,10 @@
 import ctypes
 from functools import cache
 
-# mallopt's parameter for the number of arenas (malloc.h).
+# mallopt's parameters: the number of arenas, and from what size on a block is mapped by itself (malloc.h).
 M_ARENA_MAX = -8
+M_MMAP_THRESHOLD = -3
+MAPPED_FROM = 256 << 10
 
 
 @cache
@@ -14,8 +16,23 @@ def share_one_arena() -> bool:
     Every connection of DuckDB starts threads, which take arenas in turn; what they free stays resident in each. Many
     nights in one process grew by tens of MiB a thousand, though what was in use stayed the same.
     """
+    return _mallopt(M_ARENA_MAX, 1)
+
+
+@cache
+def map_large_blocks() -> bool:
+    """Let large blocks be mapped by themselves, and given back when they are freed; return whether the C library can.
+
+    Left alone, glibc takes them from the heap once some have been freed, and the columns of a history that is longer
+    every night leave holes of every size there. Pricing takes a tenth longer, so it is for the process that runs
+    nights, not for the workers of a backfill.
+    """
+    return _mallopt(M_MMAP_THRESHOLD, MAPPED_FROM)
+
+
+def _mallopt(parameter: int, value: int) -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and bool(mallopt(M_ARENA_MAX, 1))
+    return mallopt is not None and bool(mallopt(parameter, value))
 
 
 def give_back() -> bool:

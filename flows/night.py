@@ -22,7 +22,7 @@ from flows.intake import Ingested, ingest_inbox, ingest_paths
 from flows.journal import load_journal
 from flows.manifests import published_nights
 from flows.map_sessions import InProcess, Progress, Runner
-from flows.memory import give_back
+from flows.memory import give_back, map_large_blocks
 from flows.publication import Publication, newest_core_session, publish_changes
 from flows.published_copy import copy_published
 from flows.recorded_nights import record_nights
@@ -247,6 +247,7 @@ def run_nights(home: Home, *, asked: date | None, settings: Settings, now: datet
 
     Publishing comes last and once: a kill before it leaves the old publication whole.
     """
+    map_large_blocks()
     record = open_record(home, command="run", now=now)
     notes: list[str] = []
     if settings.feeds.fetch_in_nightly:
