@@ -1,16 +1,18 @@
 """Publish what changed: parquet, alvh.duckdb, the manifests, the pages, then latest.json; each replaced whole."""
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from flows import ledger
-from flows.durability import DRAFT_SUFFIX, announce, move_file, remove_file, sync_folder
+from flows.durability import DRAFT_SUFFIX, announce, move_file, remove_file, stored, sync_folder
 from flows.home import Home
 from flows.manifests import (
     MANIFEST_VERSION,
@@ -26,7 +28,7 @@ from flows.partition_files import LARGE_TABLES, PartitionFile
 from flows.provenance import code_version
 from flows.report import write_report
 from flows.retention import REVISION_FORMAT
-from flows.served_record import SERVED_FILE, carried_record, write_record
+from flows.served_record import SERVED_FILE, ServedRecord, carried_record, write_record
 from flows.settings import Settings
 from flows.snapshots import (
     READ_ONLY,
@@ -42,6 +44,8 @@ from flows.warehouse import Warehouse
 from flows.warehouse_serving import FirstChanged
 from transforms.schemas import FUTURES_SETTLEMENT, INDEX_LEVEL, OPTION_QUOTE, partition_of
 from transforms.table_schema import Table
+
+SERVED_DRAFT = f"{SERVED_FILE}.draft"
 
 
 @dataclass
@@ -80,39 +84,34 @@ def publish_changes(
                 remove_file(Path(folder, name))
     before = read_files(published)
     known_nights = published_nights(published)
+    known = sorted({*known_nights, *nights})
     dirty = warehouse.dirty()
     first_changed = warehouse.first_changed(since=state_of(before))
     if not before:
         dirty = sorted({*dirty, *warehouse.all_partitions()}, key=lambda item: (item[0].full_name, item[1]))
     result = Publication(revised_sessions=sorted(revised))
     revision = now.strftime(REVISION_FORMAT) if known_nights else None
-    files = _publish_partitions(
-        published, warehouse, result, dirty=dirty, before=before, revision=revision, first_changed=first_changed
-    )
-    night_rows = warehouse.read_meta("meta.night", sessions=sorted({*nights, *revised}))
-    heads = {name: ledger.head(home, name) for name in (ledger.LANDINGS, ledger.NIGHTS, ledger.NOTES)}
-    manifests = {
-        session: {
-            **session_manifest(session, files=files, night_rows=night_rows, validation=validation),
-            "ledgers": heads,
-        }
-        for session in sorted({*nights, *revised})
-    }
-    known = sorted({*known_nights, *nights})
-    due = nights_with_page(published, nights, revised, known=known, limit=settings.publish.report_nights)
     with ThreadPoolExecutor(1) as aside, warehouse.connection.cursor() as connection:
-        # DuckDB makes the database without Python meanwhile.
+        # The copy is mostly the disk's work, and DuckDB makes the database without Python: the pages fit beside it.
+        carried = carried_record(home)
+        copied = aside.submit(_copy_served, home) if carried else None
+        files = _publish_partitions(
+            published, warehouse, result, dirty=dirty, before=before, revision=revision, first_changed=first_changed
+        )
+        manifests = _manifests(home, warehouse, sorted({*nights, *revised}), files=files, validation=validation)
+        due = nights_with_page(published, nights, revised, known=known, limit=settings.publish.report_nights)
         pages = aside.submit(made_pages, due, connection=connection, published=published, manifests=manifests)
+        if copied:
+            copied.result()
         result.stray_wal_removed = publish_served(
-            home, warehouse, settings=settings, files=files, before=before, first_changed=first_changed
+            home, warehouse, settings=settings, files=files, before=before, first_changed=first_changed, carried=carried
         )
         for session, manifest in manifests.items():
             write_manifest(manifest_path(published, session), manifest)
         for session, page in pages.result().items():
             if isinstance(page, str):
-                result.pages.append(
-                    write_report(published, session, page, newest=session == known[-1], revision=revision)
-                )
+                newest = session == known[-1]
+                result.pages.append(write_report(published, session, page, newest=newest, revision=revision))
             else:
                 result.failed_pages.append(
                     f"the page of {session} could not be made ({type(page).__name__}: {page}); its numbers are "
@@ -129,6 +128,25 @@ def publish_changes(
     warehouse.clear_dirty(published=state_of(files))
     _sweep(home, warehouse)
     return result
+
+
+def _manifests(
+    home: Home,
+    warehouse: Warehouse,
+    sessions: Sequence[date],
+    *,
+    files: dict[str, SnapshotFile],
+    validation: dict[str, str],
+) -> dict[date, dict[str, Any]]:
+    night_rows = warehouse.read_meta("meta.night", sessions=sessions)
+    heads = {name: ledger.head(home, name) for name in (ledger.LANDINGS, ledger.NIGHTS, ledger.NOTES)}
+    return {
+        session: {
+            **session_manifest(session, files=files, night_rows=night_rows, validation=validation),
+            "ledgers": heads,
+        }
+        for session in sessions
+    }
 
 
 def _publish_partitions(
@@ -228,25 +246,24 @@ def publish_served(
     files: Mapping[str, SnapshotFile],
     before: Mapping[str, SnapshotFile],
     first_changed: FirstChanged,
+    carried: ServedRecord | None,
 ) -> bool:
     """Build alvh.duckdb and swap it in whole; return whether a stray write-ahead log lay beside it.
 
-    The file of the night before is the base where it can be: most partitions are in both. `files` are the snapshots
-    published, by path, `before` those published last, and `first_changed` says from where on partitions differ.
+    The file of the night before, of which the draft is a copy then, is `carried` on where it can be: most partitions
+    are in both. `files` are the snapshots published, by path, `before` those published last, and `first_changed` says
+    from where on partitions differ.
     A log left by a client that opened the file for writing would be replayed into the new file, so it is removed before
     and after the swap.
     """
-    draft = home.staging / f"{SERVED_FILE}.draft"
-    target = home.published / SERVED_FILE
+    draft, target = home.staging / SERVED_DRAFT, home.published / SERVED_FILE
     wal = target.with_name(target.name + ".wal")
-    carried = carried_record(home)
     n_sessions = settings.publish.serving_sessions
     now = _served_partitions(files, serving_sessions=n_sessions)
     is_last = carried and carried.held == _served_partitions(before, serving_sessions=n_sessions)
     warehouse.build_served(
         draft,
         serving_sessions=n_sessions,
-        base=target if carried else None,
         held=carried.held if carried else None,
         now=now,
         first_changed=first_changed if is_last else None,
@@ -268,6 +285,22 @@ def publish_served(
     sync_folder(home.published)
     write_record(home, held=now, carried=carried)
     return stray
+
+
+def _copy_served(home: Home) -> None:
+    """Make the draft of the next database a copy of the published one, durable, so that the swap need not wait for it.
+
+    Raises
+    ------
+    StorageFailed
+        If the disk cannot take it.
+    """
+    draft = home.staging / SERVED_DRAFT
+    with stored(draft):
+        draft.unlink(missing_ok=True)
+        shutil.copyfile(home.published / SERVED_FILE, draft)
+        with open(draft, "rb") as stream:
+            os.fsync(stream.fileno())
 
 
 def _served_partitions(files: Mapping[str, SnapshotFile], *, serving_sessions: int) -> dict[str, dict[str, str]]:

@@ -1,6 +1,5 @@
 """How the warehouse makes the file of published tables: anew, or from the one before, most of which it shares."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date
@@ -38,7 +37,6 @@ class Serving(Summaries):
         draft: Path,
         *,
         serving_sessions: int,
-        base: Path | None = None,
         held: Partitions | None = None,
         now: Partitions | None = None,
         first_changed: FirstChanged | None = None,
@@ -46,30 +44,23 @@ class Serving(Summaries):
         """Write the published tables, comments, views and macros into a new DuckDB file at `draft`.
 
         Of large tables the newest `serving_sessions` sessions. Never a copy of the warehouse: the list of tables is the
-        schemas'. With a `base`, a file built before by the same statements, most of which `held`, what it was built
-        from, and `now` have in common, the draft starts from its rows: replaced are the partitions of which the two
-        name different hashes, of a year only the sessions from `first_changed` on. A base that turns out damaged is not
+        schemas'. With `held`, the draft is there already: a copy of a file built before by the same statements, from
+        `held`. If that has most in common with `now` it is carried on: replaced are the partitions of which the two
+        name different hashes, of a year only the sessions from `first_changed` on. A copy that turns out damaged is not
         carried on, the draft is made anew.
         """
-        replaced = _replaced(held or {}, now or {}, first_changed or {})
-        if base and held and replaced is not None:
+        replaced = _replaced(held, now or {}, first_changed or {}) if held else None
+        if replaced is not None:
             try:
-                self._serve(draft, serving_sessions=serving_sessions, base=base, replaced=replaced)
+                self._serve(draft, serving_sessions=serving_sessions, replaced=replaced)
                 return
             except duckdb.Error as error:
                 if is_of_the_disk(error):
                     raise
-        self._serve(draft, serving_sessions=serving_sessions, base=None, replaced={})
+        self._serve(draft, serving_sessions=serving_sessions, replaced=None)
 
-    def _serve(
-        self,
-        draft: Path,
-        *,
-        serving_sessions: int,
-        base: Path | None,
-        replaced: Mapping[Table, Sequence[Span]],
-    ) -> None:
-        """Make the served file: anew, or from the rows of `base` but for those `replaced`."""
+    def _serve(self, draft: Path, *, serving_sessions: int, replaced: Mapping[Table, Sequence[Span]] | None) -> None:
+        """Make the served file: anew, or from the rows that it has but for those `replaced`."""
 
         def source_of(table: Table, span: Span = EVERYTHING) -> str:
             if table in LARGE_TABLES:
@@ -77,11 +68,10 @@ class Serving(Summaries):
             return f"{home}.{table.full_name} {_where(span)} order by {', '.join(table.key)}"
 
         newest = {table: dict(list(self.files_of(table).items())[-serving_sessions:]) for table in LARGE_TABLES}
-        draft.unlink(missing_ok=True)
-        draft.with_name(draft.name + ".wal").unlink(missing_ok=True)
         durability.announce("write", draft)
-        if base:
-            shutil.copyfile(base, draft)
+        draft.with_name(draft.name + ".wal").unlink(missing_ok=True)
+        if replaced is None:
+            draft.unlink(missing_ok=True)
         home = self.query("select current_database() as name")["name"][0]
         self.connection.execute(f"attach '{quoted(draft)}' as served (storage_version 'v1.2.0')")
         # Closing the gaps that deleted sessions leave takes half a second every few nights and gains no room: full
@@ -90,10 +80,10 @@ class Serving(Summaries):
         try:
             # One transaction: committing each of some 250 statements by itself takes three times as long.
             self.connection.begin()
-            for table, spans in replaced.items():
+            for table, spans in (replaced or {}).items():
                 for span in spans:
                     self._replace(table, span, source_of(table, span))
-            for statement in () if base else served_statements(source_of):
+            for statement in served_statements(source_of) if replaced is None else ():
                 self.connection.execute(statement)
             self.connection.commit()
             # Detaching would do it, but not tell why the disk refused.

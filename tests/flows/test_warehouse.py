@@ -1,4 +1,5 @@
 import hashlib
+import shutil
 from datetime import date, datetime
 from pathlib import Path
 
@@ -188,7 +189,8 @@ def test_a_file_carried_on_holds_what_one_made_anew_holds(warehouse, tmp_path):
     changed = [(date(2023, 2, 1), 15.0), (date(2023, 2, 2), 16.0), (date(2024, 2, 2), 17.0)]
     warehouse.write_changes(LEVELS, levels(*old[1:-1], *changed))
     now = hashes(warehouse, serving_sessions=6)
-    warehouse.build_served(carried, serving_sessions=6, base=base, held=held, now=now)
+    shutil.copyfile(base, carried)
+    warehouse.build_served(carried, serving_sessions=6, held=held, now=now)
     warehouse.build_served(anew, serving_sessions=6)
     assert content(carried) == content(anew) != content(base)
     assert list(now["core.option_quote"]) == [f"2024-02-0{day}" for day in (2, 5, 6, 7, 8, 9)]
@@ -208,10 +210,12 @@ def test_of_a_year_carried_on_only_the_sessions_from_the_first_that_changed_on_a
     warehouse.write_changes(LEVELS, levels(rows[0], (rows[1][0], 15.0), rows[2], (date(2024, 2, 6), 16.0)))
     now = hashes(warehouse, serving_sessions=6)
     first_changed = warehouse.first_changed(since="last")
-    warehouse.build_served(draft, serving_sessions=6, base=base, held=held, now=now, first_changed=first_changed)
+    shutil.copyfile(base, draft)
+    warehouse.build_served(draft, serving_sessions=6, held=held, now=now, first_changed=first_changed)
     served = query_published(draft, "select close, low from core.index_level order by session_date")
     assert served.rows() == [(14.0, 7.0), (15.0, None), (14.0, None), (16.0, None)]
-    warehouse.build_served(draft, serving_sessions=6, base=base, held=held, now=now)
+    shutil.copyfile(base, draft)
+    warehouse.build_served(draft, serving_sessions=6, held=held, now=now)
     assert query_published(draft, "select count(low) as n from core.index_level")["n"].to_list() == [0]
 
 
@@ -225,10 +229,12 @@ def test_rows_of_the_base_are_what_is_carried_on_and_a_damaged_base_is_not(wareh
     write_quotes(warehouse, 6)
     now = hashes(warehouse, serving_sessions=6)
     bids = "select distinct bid from core.option_quote order by bid"
-    warehouse.build_served(draft, serving_sessions=6, base=base, held=held, now=now)
+    shutil.copyfile(base, draft)
+    warehouse.build_served(draft, serving_sessions=6, held=held, now=now)
     assert query_published(draft, bids)["bid"].to_list() == [1.0, 7.0]
     base.write_bytes(base.read_bytes()[: base.stat().st_size // 2])
-    warehouse.build_served(draft, serving_sessions=6, base=base, held=held, now=now)
+    shutil.copyfile(base, draft)
+    warehouse.build_served(draft, serving_sessions=6, held=held, now=now)
     assert query_published(draft, bids)["bid"].to_list() == [1.0]
 
 
