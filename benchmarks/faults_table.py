@@ -153,8 +153,8 @@ def _soak() -> list[str]:
     return [
         f"{told['nights']:,} nights in {told['runs']:,} runs of {told['nights_a_run']}, "
         f"{told['cpu_seconds_a_night']} CPU seconds a night; {told['nights_published']:,} manifests.",
-        f"Resident memory, two seconds after a run: {first:g} MiB after the first, {last:g} after the last; slope after "
-        f"the warm-up {told['memory_slope_mb_per_1000_nights']:g} MiB per 1,000 nights.",
+        f"Resident memory, two seconds after a run: {first:g} MiB after the first, {last:g} after the last; slope "
+        f"after the warm-up {told['memory_slope_mb_per_1000_nights']:g} MiB per 1,000 nights.",
         f"{told['published_files']:,} published files, {told['home_mb']:g} MiB in all; "
         f"{len(told['revisions_past_their_days'])} revisions past their days after pruning.",
     ]
