@@ -91,7 +91,8 @@ def publish_changes(
         dirty = sorted({*dirty, *warehouse.all_partitions()}, key=lambda item: (item[0].full_name, item[1]))
     result = Publication(revised_sessions=sorted(revised))
     revision = now.strftime(REVISION_FORMAT) if known_nights else None
-    with ThreadPoolExecutor(1) as aside, warehouse.connection.cursor() as connection:
+    # The cursor is closed last: closing it while a page reads through it would hide why a publication failed.
+    with warehouse.connection.cursor() as connection, ThreadPoolExecutor(1) as aside:
         # The copy is mostly the disk's work, and DuckDB makes the database without Python: the pages fit beside it.
         carried = carried_record(home)
         copied = aside.submit(_copy_served, home) if carried else None

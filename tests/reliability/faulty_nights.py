@@ -96,18 +96,24 @@ def observed() -> Iterator[list[tuple[str, str]]]:
 
 @contextmanager
 def failing_act(number: int, fault: str) -> Iterator[None]:
-    """Let the act `number` inside fail, and every later one if the fault lasts, as the announced act would."""
+    """Let the act `number` inside fail, and every later one if the fault lasts, as the announced act would.
+
+    A truncated write takes half of what was to be written: of a line that is appended, nothing of the lines before it.
+    """
     code, lasts = FAULTS[fault]
     n_seen = 0
+    held: dict[str, int] = {}
 
     def fail(act: str, path: str) -> None:
         nonlocal n_seen
+        if act == "write" and path.endswith(".jsonl") and os.path.exists(path):
+            held[path] = os.path.getsize(path)
         reached = n_seen == number or (lasts and n_seen > number)
         n_seen += 1
         if not reached or act not in ACTS_THAT_TOUCH_THE_DISK:
             return
         if fault.startswith("truncated") and act == "fsync":
-            os.truncate(path, os.path.getsize(path) // 2)
+            os.truncate(path, (held.get(path, 0) + os.path.getsize(path)) // 2)
         raise OSError(code, os.strerror(code))
 
     durability.observer = fail

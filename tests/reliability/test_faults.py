@@ -30,6 +30,9 @@ SAMPLE = (
     ("commit", "warehouse.duckdb", "input/output error"),
     ("rename", "published/alvh.duckdb", "permission denied"),
     ("write", "published/manifests/", "read-only filesystem"),
+    # Pages are being made beside it.
+    ("write", "staging/alvh.duckdb.draft", "disk full"),
+    ("fsync", "ledger/landings.jsonl", "truncated write, then disk full"),
 )
 
 
