@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from flows.durability import replace_file
 from flows.home import Home, filesystem_of, home_version, locked, prepare_home
 from flows.landing import landed_files
-from flows.ledger import LANDINGS, NIGHTS, NOTES, read_entries
-from flows.manifests import published_nights
+from flows.ledger import GENESIS, LANDINGS, NIGHTS, NOTES, read_entries
+from flows.manifests import published_nights, read_manifest
 from flows.served_record import SERVED_FILE
 from flows.settings import Settings, read_settings
 from transforms.errors import AlvhError, HomeLocked
@@ -113,8 +113,18 @@ def _disk(home: Home) -> tuple[str, str]:
 
 
 def _ledger(home: Home) -> tuple[str, str]:
-    counts = {name: len(read_entries(home, name)) for name in (NIGHTS, NOTES, LANDINGS)}
-    return "ok", ", ".join(f"{count} {name}" for name, count in counts.items()) + "; chains hold"
+    hashes = {name: [entry["hash"] for entry in read_entries(home, name)] for name in (NIGHTS, NOTES, LANDINGS)}
+    counts = ", ".join(f"{len(own)} {name}" for name, own in hashes.items()) + "; chains hold"
+    nights = published_nights(home.published)
+    heads = read_manifest(home.published, nights[-1])["ledgers"] if nights else {}
+    short = [name for name, own in hashes.items() if heads.get(name, GENESIS) not in {GENESIS, *own}]
+    if short:
+        return "error", (
+            f"{counts}, but {' and '.join(short)} no longer {'holds' if len(short) == 1 else 'hold'} the line with "
+            f"which the night of {nights[-1]} was published: lines are lost, and that night cannot be verified. "
+            f"Restore {home.ledger} from a backup"
+        )
+    return "ok", counts
 
 
 def _inputs(home: Home) -> tuple[str, str]:

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from flows import journal, night
+from flows.doctor import examine
 from flows.home import Home
 from flows.manifests import manifest_path, published_nights
 from flows.rebuild import rebuild, verify_night
@@ -53,6 +54,20 @@ def test_a_night_of_long_ago_rewritten_in_the_ledger_is_found_by_the_next_run(ho
     assert path.read_bytes().split(b"\n", 1)[0] != first
     with pytest.raises(LedgerBroken, match=r"nights\.jsonl line 1 does not follow"):
         import_paths(home, [], now=LATER)
+
+
+@pytest.mark.parametrize("name", ["landings", "nights"])
+def test_the_doctor_tells_of_a_ledger_that_lost_lines_after_they_were_published(home: Home, name: str) -> None:
+    """What is left still holds as a chain; only the published night knows that it reached further."""
+    (told,) = [finding for finding in examine(home) if finding["subject"] == "ledger"]
+    assert told["severity"] == "ok"
+    path = home.ledger / f"{name}.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    (told,) = [finding for finding in examine(home) if finding["subject"] == "ledger"]
+    assert told["severity"] == "error"
+    assert f"{name} no longer holds the line with which the night of {LAST} was published" in told["message"]
+    assert "from a backup" in told["message"]
 
 
 def test_a_damaged_warehouse_is_replaced(home: Home) -> None:
