@@ -134,7 +134,7 @@ def files_below(root: Path, *, counted: Path) -> tuple[int, int]:
     """Return how many files lie below `counted`, and the bytes of all below `root`."""
     n_files = n_bytes = 0
     for folder, _, names in os.walk(root):
-        n_files += len(names) if Path(folder).is_relative_to(counted) else 0
+        n_files += len(names) if folder.startswith(str(counted)) else 0
         n_bytes += sum(os.stat(f"{folder}/{name}").st_size for name in names)
     return n_files, n_bytes
 

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import posixpath
 from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import zstandard
 
@@ -61,14 +62,11 @@ def land_in(store: Store, payload: bytes, *, source: str, name: str, received_at
 def landed_files(home: Home, *, known: Container[str] = ()) -> list[LandedFile]:
     """Return every landed file but those whose hashes are `known`, ordered by (received_at, sha256)."""
     store = landing_store(home)
-    names = [
-        name
-        for name in store.names()
-        if name.endswith(".json") and name.count("/") == 2 and PurePosixPath(name).stem not in known
-    ]
+    records = (name for name in store.names() if name.endswith(".json") and name.count("/") == 2)
+    names = [name for name in records if posixpath.basename(name).removesuffix(".json") not in known]
     with ThreadPoolExecutor(1 if store.local else READS_AT_ONCE) as pool:
-        records = list(pool.map(lambda name: _read_record(store, name), names))
-    return sorted(records, key=lambda landed: (landed.received_at, landed.sha256))
+        landed = list(pool.map(lambda name: _read_record(store, name), names))
+    return sorted(landed, key=lambda file: (file.received_at, file.sha256))
 
 
 def read_landed(home: Home, landed: LandedFile) -> bytes:

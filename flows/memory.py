@@ -1,6 +1,7 @@
 """What this process keeps of memory it has freed: by default glibc keeps much, in an arena for every few threads."""
 
 import ctypes
+import os
 from functools import cache
 
 # mallopt's parameters: the number of arenas, and from what size on a block is mapped by itself (malloc.h).
@@ -28,6 +29,14 @@ def map_large_blocks() -> bool:
     nights, not for the workers of a backfill.
     """
     return _mallopt(M_MMAP_THRESHOLD, MAPPED_FROM)
+
+
+def share_the_heap_with_arrow() -> None:
+    """Let Arrow allocate from the C library as well, unless the environment names a pool: before pyarrow is imported.
+
+    DuckDB's rows pass through it on their way to Polars; the pool it brings holds ten MiB for the two of each moment.
+    """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 
 def _mallopt(parameter: int, value: int) -> bool:

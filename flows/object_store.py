@@ -64,7 +64,9 @@ class FolderStore:
     def read(self, name: str) -> bytes | None:
         """Return an object; None if there is none of that name."""
         try:
-            return (self.root / name).read_bytes()
+            # Not as a Path: its parts would each stay in the interpreter's table of words for a while.
+            with open(os.path.join(self.root, name), "rb") as stream:
+                return stream.read()
         except FileNotFoundError:
             return None
 
@@ -88,7 +90,7 @@ class FolderStore:
         top = self.root / prefix.rpartition("/")[0]
         found = []
         for folder, _, names in os.walk(top):
-            inside = Path(folder).relative_to(self.root).as_posix()
+            inside = os.path.relpath(folder, self.root).replace(os.sep, "/")
             found += [name if inside == "." else f"{inside}/{name}" for name in names]
         return sorted(name for name in found if name.startswith(prefix))
 
