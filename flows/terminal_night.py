@@ -26,7 +26,7 @@ from transforms.report.words import dollars, number, percent
 Document = dict[str, Any]
 # From this width on a table has room for one more column of words.
 WIDE = 120
-MARKS = {"passed": ("+", "cyan"), "failed": ("-", "yellow"), "unknown": ("?", "dim")}
+MARKS = {"passed": ("+", "cyan"), "failed": ("-", "yellow"), "quiet": (".", "dim"), "unknown": ("?", "dim")}
 OF_A_SUMMARY = ("SPX", "VIX", "VX1", "VX2", "contango VX2/VX1 - 1", "RSI(14) of front VX", "30-day at-the-money vol")
 FINDINGS_SHOWN = 5
 # Of a position, dollars; a narrow terminal has room for the first three.
@@ -291,7 +291,7 @@ def _heading(out: Console, title: str) -> None:
 
 
 def _mark(rule: Document) -> Text:
-    sign, style = MARKS[rule["said"]]
+    sign, style = MARKS[rule["mark"]]
     return Text(sign, style)
 
 

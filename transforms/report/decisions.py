@@ -14,6 +14,7 @@ from transforms.report.words import (
     LIMIT_UNITS,
     RULE_WORDS,
     UNKNOWN,
+    WATCHES,
     RuleWords,
     flip_words,
     input_words,
@@ -32,7 +33,7 @@ from transforms.schemas import (
 )
 
 Document = dict[str, Any]
-OUTCOMES = {"passed": "holds", "failed": "does not hold", "unknown": UNKNOWN}
+OUTCOMES = {"passed": "holds", "failed": "does not hold", "quiet": "calls for nothing", "unknown": UNKNOWN}
 
 
 def engine_documents(night: Night) -> list[Document]:
@@ -122,6 +123,7 @@ def _idle(engine: str, rules: dict[str, Document]) -> str:
 def _rule(row: Document) -> Document:
     name, words = row["rule"], _words(row["rule"])
     said = _said(row)
+    mark = "quiet" if said == "failed" and words.group == WATCHES else said
     inputs = json.loads(row["inputs"])
     unit = unit_words(words.unit)
     flip = flip_words(name, row["flip"])
@@ -136,7 +138,8 @@ def _rule(row: Document) -> Document:
         "group": words.group,
         "outcome": row["outcome"],
         "said": said,
-        "said_words": OUTCOMES[said],
+        "said_words": OUTCOMES[mark],
+        "mark": mark,
         "advisory": row["advisory"],
         "state": state,
         "measured": row["measured"],

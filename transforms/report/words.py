@@ -68,6 +68,8 @@ LIMIT_UNITS: dict[str, Unit] = {
     "layer_share": "percent", "trade_risk": "percent", "book_risk": "percent", "quick_ratio": "ratio",
     "size_at_touch": "issues",
 }  # fmt: skip
+# A rule of this group that does not hold calls for nothing.
+WATCHES = GROUPS[3]
 COMPARISONS = {">": "above", "<": "below", ">=": "at least", "<=": "at most"}
 
 

@@ -71,6 +71,19 @@ def test_a_rule_that_only_advises_says_whether_it_holds() -> None:
     assert (rule["said"], rule["outcome"]) == ("passed", "informational")
 
 
+@pytest.mark.parametrize(
+    ("name", "outcome", "mark"),
+    [("rally", "failed", "quiet"), ("rally", "passed", "passed"), ("contango_scan", "failed", "failed")],
+)
+def test_a_rule_that_watches_what_is_open_gives_no_warning_when_it_calls_for_nothing(
+    name: str, outcome: str, mark: str
+) -> None:
+    row = rule_row(name, measured=1.0, threshold=2.0, distance=-1.0, outcome=outcome, holds=outcome == "passed")
+    (rule,) = rule_documents(night_of({RULE_EVALUATION: [row]}))
+    assert (rule["said"], rule["mark"]) == (outcome, mark)
+    assert (rule["said_words"] == "calls for nothing") == (mark == "quiet")
+
+
 def test_an_engine_says_what_was_called_for_and_cites_its_rules() -> None:
     decision = {
         "decision_id": "d", "decision": "stay_dormant", "engine": "second", "contracts": 0, "rules": "contango_scan",
