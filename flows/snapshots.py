@@ -14,6 +14,8 @@ from transforms.table_schema import Table
 
 ROW_GROUP_ROWS = 65_536
 COMPRESSION_LEVEL = 3
+# Of a table that is one file and grows for ever: each thread's compressor holds memory for the largest page it met.
+GROWING_PAGE_BYTES = 64 << 10
 READ_ONLY = 0o444
 
 
@@ -33,8 +35,11 @@ def partition_path(table: Table, partition: str) -> str:
     return f"snapshots/{table.full_name}/{folder}part-0.parquet"
 
 
-def parquet_bytes(frame: pl.DataFrame) -> bytes:
-    """Return a frame as parquet; chunk layout, row groups and compression fixed, so that bytes depend on rows alone."""
+def parquet_bytes(frame: pl.DataFrame, *, page_bytes: int | None = None) -> bytes:
+    """Return a frame as parquet; chunk layout, row groups and compression fixed, so that bytes depend on rows alone.
+
+    `page_bytes` bounds a page of a column; by default Polars does, at a MiB.
+    """
     buffer = io.BytesIO()
     frame.rechunk().write_parquet(
         buffer,
@@ -42,6 +47,7 @@ def parquet_bytes(frame: pl.DataFrame) -> bytes:
         compression_level=COMPRESSION_LEVEL,
         row_group_size=ROW_GROUP_ROWS,
         statistics=True,
+        data_page_size=page_bytes,
     )
     return buffer.getvalue()
 
@@ -68,7 +74,8 @@ def write_snapshot(
         if target.exists():
             move_file(target, published / "revisions" / (revision or "withdrawn") / path)
         return None
-    payload = parquet_bytes(table.conform(frame))
+    page_bytes = GROWING_PAGE_BYTES if partition_of(table) == "none" else None
+    payload = parquet_bytes(table.conform(frame), page_bytes=page_bytes)
     record = SnapshotFile(path=path, rows=frame.height, sha256=hashlib.sha256(payload).hexdigest())
     if before == record and target.exists():
         return record

@@ -1,6 +1,7 @@
 """One parquet file a partition: bytes that depend on rows alone, and old bytes kept when rows are replaced."""
 
-from datetime import date
+import io
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +19,7 @@ YEAR = "snapshots/core.index_level/session_year=2024/part-0.parquet"
 
 def levels(*closes: float) -> pl.DataFrame:
     rows = [
-        {"session_date": date(2024, 2, 1 + n), "symbol": "VIX", "close": close, "source_sha256": "f"}
+        {"session_date": date(2024, 2, 1) + timedelta(days=n), "symbol": "VIX", "close": close, "source_sha256": "f"}
         for n, close in enumerate(closes)
     ]
     return pl.DataFrame(rows, schema=INDEX_LEVEL.polars_schema)
@@ -117,3 +118,10 @@ def test_a_file_linked_by_a_run_that_was_killed_is_linked_again_without_a_leftov
     link_file(other, target, mode=0o444)
     assert [path.name for path in target.parent.iterdir()] == ["part-0.parquet"]
     assert (source.read_bytes(), target.read_bytes()) == (b"rows", b"other rows")
+
+
+def test_rows_in_bounded_pages_come_back_as_they_were() -> None:
+    frame = INDEX_LEVEL.conform(levels(*(10.0 + n % 7 for n in range(5_000))))
+    payload = parquet_bytes(frame, page_bytes=4 << 10)
+    assert payload != parquet_bytes(frame)
+    assert pl.read_parquet(io.BytesIO(payload)).equals(frame)
