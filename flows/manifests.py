@@ -56,7 +56,7 @@ def read_manifest(published: Path, session: date) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If the night is not published.
+        If the night is not published, or its manifest is damaged.
     """
     path = manifest_path(published, session)
     if not path.exists():
@@ -65,7 +65,12 @@ def read_manifest(published: Path, session: date) -> dict[str, Any]:
         has_session = trading_calendar().is_session(session)
         remedy = f"Run `alvh run --date {session}`" if has_session else "New York did not trade on that day"
         raise DataError(f"no night of {session} is published; {beside}. {remedy}")
-    manifest: dict[str, Any] = json.loads(path.read_text())
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise DataError(
+            f"{path} is damaged ({error}); restore it from a backup, or run `alvh rebuild`, which makes it again"
+        ) from error
     return manifest
 
 

@@ -1,6 +1,5 @@
 """Make the warehouse and everything published again from landing and ledger; verify a published night."""
 
-import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from flows.headline import restore_nights
 from flows.home import Home
 from flows.intake import ingest_landed
 from flows.landing import content_hash, land_file, landed_files, read_landed
-from flows.manifests import manifest_path, published_nights, read_files
+from flows.manifests import read_files, read_manifest
 from flows.map_sessions import Progress, Runner
 from flows.night import NightResult
 from flows.object_store import FolderStore
@@ -104,14 +103,9 @@ def verify_night(home: Home, session: date, *, settings: Settings, now: datetime
     Raises
     ------
     DataError
-        If the night was never published.
+        If the night was never published, or its manifest is damaged.
     """
-    path = manifest_path(home.published, session)
-    if not path.exists():
-        nights = published_nights(home.published)
-        last = f"the last one is {nights[-1]}" if nights else "no night is published"
-        raise DataError(f"no night of {session} is published; {last}")
-    manifest = json.loads(path.read_text())
+    manifest = read_manifest(home.published, session)
     with tempfile.TemporaryDirectory(prefix="alvh-verify-") as folder:
         heads = manifest["ledgers"]
         landings = ledger.entries_until(home, ledger.LANDINGS, heads[ledger.LANDINGS])
@@ -122,7 +116,7 @@ def verify_night(home: Home, session: date, *, settings: Settings, now: datetime
         with Warehouse(scratch.warehouse) as warehouse:
             ingest_landed(scratch, warehouse, settings=settings, calendar=trading_calendar())
         replay_nights(scratch, entries, settings=settings, now=now)
-        again = json.loads(manifest_path(scratch.published, session).read_text())
+        again = read_manifest(scratch.published, session)
         recomputed = {entry["path"]: entry for entry in again["files"]}
         listed = read_files(home.published)
         same_code = manifest["code_version"] == code_version()

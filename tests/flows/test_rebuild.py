@@ -156,5 +156,21 @@ def test_a_landed_file_that_is_gone_is_counted(home: Home) -> None:
 
 
 def test_a_night_that_was_never_published_cannot_be_verified(base_home: Home) -> None:
-    with pytest.raises(DataError, match="no night of 2024-02-27 is published; the last one is 2024-02-29"):
+    with pytest.raises(DataError, match=r"no night of 2024-02-27 is published; .* to 2024-02-29\. Run `alvh run"):
         verify_night(base_home, date(2024, 2, 27), settings=Settings(), now=NOW)
+
+
+def test_a_damaged_manifest_is_told_by_doctor_and_verify_and_made_again_by_a_rebuild(home: Home) -> None:
+    path = manifest_path(home.published, LAST)
+    whole = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(whole[: len(whole) // 2])
+    (told,) = [finding for finding in examine(home) if finding["subject"] == "ledger"]
+    assert told["severity"] == "error"
+    assert f"session_date={LAST}.json is damaged" in told["message"]
+    with pytest.raises(DataError, match=rf"session_date={LAST}\.json is damaged .* `alvh rebuild`"):
+        verify_night(home, LAST, settings=Settings(), now=NOW)
+    rebuild(home, settings=Settings(), now=LATER)
+    assert path.read_bytes() == whole
+    (told,) = [finding for finding in examine(home) if finding["subject"] == "ledger"]
+    assert told["severity"] == "ok"
